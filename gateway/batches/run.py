@@ -21,7 +21,7 @@ from shared.errors import (
     SessionBusy,
     Unavailable,
 )
-from shared.store.batch_store import Batch, BatchStatus, Ending
+from shared.store.batch_store import Admission, Batch, BatchStatus, Ending
 from shared.store.blobs.file_content import WrittenFile
 from shared.store.uploads.file_store import StoredFile
 
@@ -107,14 +107,15 @@ class BatchRun:
     def _step(self, file: StoredFile) -> bool:
         """Settle what has ended and submit what there is room for; return whether to go on."""
         batch = self._batch
+        if not batch.total:
+            # Redis has lost that the lines were checked: whoever takes the batch next does it again
+            return False
         jobs = self._settle_ended()
         is_over = self._services.deliveries.now_ms() >= batch.expires_ms
         if batch.status == "cancelling" or is_over:
-            self._wind_up(jobs, file, expired=batch.status != "cancelling")
-            return bool(jobs)
+            return not self._wind_up(jobs, file, expired=batch.status != "cancelling")
         if batch.completed + batch.failed >= batch.total:
-            self._finish("completed", [])
-            return False
+            return not self._finish("completed", [])
         if not self._admit_lines(self._room() - len(jobs)):
             time.sleep(_PAUSE_S)
         return True
@@ -131,7 +132,7 @@ class BatchRun:
                 text, failed = answer_line(self._batch, number, custom_id, row)
             except (NotFound, Erased) as error:
                 text, failed = refusal_line(self._batch, number, custom_id, error), True
-            self._store.settle(self._batch, number, text, failed=failed)
+            self._store.settle(self._batch, number, text, failed=failed, job_id=job_id)
         return jobs
 
     def _room(self) -> int:
@@ -159,21 +160,21 @@ class BatchRun:
         except ServiceError as error:
             custom_id = read_line(raw, self._batch.endpoint).custom_id
             text = refusal_line(self._batch, number, custom_id, error)
-            self._store.settle(self._batch, number, text, failed=True)
-            return True
-        if not self._store.admit(self._batch, self._owner, number, row.id):
+            return self._store.settle(self._batch, number, text, failed=True)
+        admission = self._store.admit(self._batch, self._owner, number, row.id)
+        if admission is Admission.LOST:
             raise BatchLost
-        return True
+        return admission is Admission.DONE
 
-    def _wind_up(self, jobs: dict[int, str], file: StoredFile, *, expired: bool) -> None:
-        """Cancel the jobs in hand; once there is none, end the batch."""
+    def _wind_up(self, jobs: dict[int, str], file: StoredFile, *, expired: bool) -> bool:
+        """Cancel the jobs in hand; once there is none, end the batch. Return whether it ended."""
         if jobs:
             self._cancel_jobs()
             time.sleep(_PAUSE_S)
-            return
+            return False
         if expired:
             self._expire_lines(file)
-        self._finish("expired" if expired else "cancelled", [])
+        return self._finish("expired" if expired else "cancelled", [])
 
     def _cancel_jobs(self) -> None:
         for job_id in self._store.jobs_in_hand(self._batch).values():
@@ -197,7 +198,8 @@ class BatchRun:
         batch = self._batch
         return self._services.files.read_pieces(batch.tenant, batch.input_file, numbers)
 
-    def _finish(self, status: BatchStatus, errors: list[dict[str, Any]]) -> None:
+    def _finish(self, status: BatchStatus, errors: list[dict[str, Any]]) -> bool:
+        """End the batch; return False where Redis has lost results meanwhile."""
         while True:
             # what was settled since the last look belongs to the files
             self._hold()
@@ -205,10 +207,13 @@ class BatchRun:
             ending = self._store.finish(self._batch, self._owner, status, errors, results)
             if ending is Ending.LOST:
                 raise BatchLost
+            if ending is Ending.INCOMPLETE:
+                return False
             if ending is Ending.ENDED:
                 break
         counts = {"lines": self._batch.total, "status": status}
         _log.info("batch.finished", extra={"batch_id": self._batch.id, **counts})
+        return True
 
     def _move_results(self, kind: Literal["completed", "failed"]) -> WrittenFile | None:
         """Write a file's results to the blob store, if there is one; the lease goes on."""

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.schemas.parameters import MAX_URL_CHARS, Parameters, known_form
 
-_DELIVERY_ID = re.compile(r"dlv_[0-9A-Z]{36,40}(_[0-9]{1,9})?")
+_DELIVERY_ID = re.compile(r"dlv_[0-9A-Z]{36,40}(_[0-9]{1,15})?")
 
 
 class DeliveryPath(Parameters):

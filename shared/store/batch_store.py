@@ -41,6 +41,18 @@ class Ending(IntEnum):
     ENDED = 1
     #: There are more results than were written, or what was written has waited for too long.
     STALE = 2
+    #: Lines have no result: Redis came back without its newest writes.
+    INCOMPLETE = 3
+
+
+class Admission(IntEnum):
+    """How it went to note the job of a line."""
+
+    #: The batch is another pump's by now.
+    LOST = 0
+    DONE = 1
+    #: Redis came back without this job or without lines before it, which come first.
+    TOO_EARLY = 2
 
 
 def new_batch_id() -> str:
@@ -179,14 +191,17 @@ class BatchStore:
             if status is None or JobStatus(status).terminal
         ]
 
-    def admit(self, batch: Batch, owner: str, line: int, job_id: str) -> bool:
-        """Note the job of a line; return whether the batch is still this owner's."""
-        return bool(self._run("admit", batch.name, owner, line, job_id))
+    def admit(self, batch: Batch, owner: str, line: int, job_id: str) -> Admission:
+        """Note the job of a line."""
+        return Admission(self._run("admit", batch.name, owner, line, job_id))
 
-    def settle(self, batch: Batch, line: int, text: str, *, failed: bool) -> bool:
-        """Add the result of a line to its file; return False if it has one already."""
+    def settle(self, batch: Batch, line: int, text: str, *, failed: bool, job_id: str = "") -> bool:
+        """Add the result of a line to its file; `job_id` is its job, if it has one.
+
+        Return False if the line has a result already, or begins anew because Redis has lost some.
+        """
         kind, file_id = ("failed", batch.error_file) if failed else ("completed", batch.output_file)
-        return bool(self._run("settle", batch.name, line, kind, file_id, text))
+        return bool(self._run("settle", batch.name, line, job_id, kind, file_id, text))
 
     def finish(
         self,

@@ -98,13 +98,24 @@ class GroupStore:
 
     def cancel(self, tenant: str, group_id: str) -> None:
         """Cancel all jobs of a group that have not ended; raises OutcomeUnknown."""
-        after = self._cancel_some(tenant, group_id, "")
-        while after:
-            after = self._cancel_some(tenant, group_id, after)
+        # Redis may come back without the first of several steps before the last one is taken
+        while self._cancel_all(tenant, group_id):
+            pass
 
-    def _cancel_some(self, tenant: str, group_id: str, after: str) -> str:
+    def _cancel_all(self, tenant: str, group_id: str) -> bool:
+        """Ask each job to stop; return whether that took several steps, which changed something."""
+        after, changed = self._cancel_some(tenant, group_id, "")
+        if not after:
+            return False
+        while after:
+            after, more = self._cancel_some(tenant, group_id, after)
+            changed += more
+        return changed > 0
+
+    def _cancel_some(self, tenant: str, group_id: str, after: str) -> tuple[str, int]:
         args = [tenant, group_id, after]
-        return str(confirm(lambda: self._scripts["cancel"](keys=[], args=args), group=group_id))
+        reply = confirm(lambda: self._scripts["cancel"](keys=[], args=args), group=group_id)
+        return str(reply[0]), int(reply[1])
 
     def failed_jobs(self, tenant: str, group_id: str, most: int) -> list[str]:
         """Return up to `most` jobs that failed or expired and were not retried, oldest first."""

@@ -34,6 +34,10 @@ def tiles_percent(*, together: bool, reads: bool) -> int:
     return 60 if together else 85
 
 
+class TilesLost(Exception):
+    """Redis came back without the pixels of tiles that were just stored: cut the images again."""
+
+
 @dataclass(frozen=True, slots=True)
 class PageWindow:
     """The outcomes of some pages of a job, in a row; numbers are places in the job, from 0."""
@@ -85,12 +89,14 @@ class TileStore:
         *,
         together: bool,
         room: int,
+        images_stored: bool = False,
     ) -> list[Doorbell] | None:
         """Make a child for each tile that has work left; return the doorbells to send.
 
         `together`: the children only make the tiles' features, for one prompt about all of them.
         At most `room` children, of all long jobs together, are queued or running at once. None
-        when the job is no longer this owner's.
+        when the job is no longer this owner's. Raises TilesLost where `images_stored` says that the
+        tiles are there, and they are not.
         """
         tenant = claim.row.tenant
         fields = {
@@ -102,7 +108,7 @@ class TileStore:
             # older workers cannot join turned tiles
             fields["version"] = str(ROW_VERSION)
         names = list(dict.fromkeys(keys.image(tenant, tile.id) for tile in tiles))
-        return self._split(claim, names, fields, work, room)
+        return self._split(claim, names, fields, work, room, images_stored=images_stored)
 
     def split_pages(
         self, claim: Claim, numbers: Sequence[int], work: Sequence[NewTile], *, room: int
@@ -124,12 +130,16 @@ class TileStore:
         fields: dict[str, str],
         work: Sequence[NewTile],
         room: int,
+        *,
+        images_stored: bool = False,
     ) -> list[Doorbell] | None:
         flat = [part for tile in work for part in _child_args(tile)]
+        stored = "1" if images_stored else ""
+        args = [claim.row.id, claim.owner, room, stored, dump(fields), *flat]
         with guard():
-            reply = self._split_script(
-                keys=list(names), args=[claim.row.id, claim.owner, room, dump(fields), *flat]
-            )
+            reply = self._split_script(keys=list(names), args=args)
+        if reply == "image_missing":
+            raise TilesLost
         return None if reply is None else read_doorbells(reply)
 
     def finish(self, claim: Claim, outcome: TileOutcome | None, room: int) -> list[Doorbell] | None:

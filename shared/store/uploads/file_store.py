@@ -8,19 +8,21 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from shared.errors import BlobsUnavailable, NotFound
+from shared.errors import BlobsUnavailable, NotFound, StoreUnavailable
 from shared.settings import Settings
 from shared.store import keys
 from shared.store.blobs.contents import BlobContents, not_here
 from shared.store.blobs.file_content import BlobPieces, WrittenFile, write_file
 from shared.store.connection import Client, connect, load_script
-from shared.store.failures import confirm, guard
+from shared.store.failures import RETRY_AFTER_S, confirm, guard
 
 Purpose = Literal["batch", "batch_output", "user_data", "assistants", "vision", "ocr"]
 #: Pieces that are written or read at once, and milliseconds for which those live that belong to
 #: no file yet.
 _PAGE = 200
 _UNFINISHED_MS = 3_600_000
+#: What put_file.lua returns where the file is not stored.
+_BLOB_GONE, _PIECES_LOST = 0, 2
 
 
 def new_file_id() -> str:
@@ -71,7 +73,7 @@ class FileStore:
     ) -> StoredFile:
         """Store a file, whose pieces are joined when it is read.
 
-        Raises OutcomeUnknown and BlobsUnavailable.
+        Raises OutcomeUnknown, BlobsUnavailable, and StoreUnavailable where Redis has lost pieces.
         """
         file_id = new_file_id()
         key = keys.file(tenant, file_id)
@@ -84,13 +86,18 @@ class FileStore:
             "filename": filename,
             "purpose": purpose,
             "bytes": written.bytes,
-            "pieces": written.pieces,
             **({"blob_sum": written.checksum} if written.blob else {}),
         }
         flat: list[Any] = [part for pair in fields.items() for part in pair]
-        args = [tenant, file_id, ttl_s * 1000, written.blob, written.ends, *flat]
-        if not confirm(lambda: self._put(keys=[], args=args), file_id=file_id):
+        content = [written.pieces, written.blob, written.ends]
+        args = [tenant, file_id, ttl_s * 1000, *content, *flat]
+        outcome = confirm(lambda: self._put(keys=[], args=args), file_id=file_id)
+        if outcome == _BLOB_GONE:
             raise BlobsUnavailable("The blob store took too long to store this.", retry_after_s=5)
+        if outcome == _PIECES_LOST:
+            raise StoreUnavailable(
+                "The job store came back without a part of the file.", retry_after_s=RETRY_AFTER_S
+            )
         return self.get(tenant, file_id)
 
     def _write_pieces(self, key: str, pieces: Iterable[bytes]) -> tuple[int, int]:

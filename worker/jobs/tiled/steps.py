@@ -18,7 +18,7 @@ from shared.jobs import (
 )
 from shared.jobs.row import JobRow
 from shared.queue import send_doorbells
-from shared.store.jobs.tile_store import TileStore, tiles_percent
+from shared.store.jobs.tile_store import TilesLost, TileStore, tiles_percent
 from shared.store.uploads.image_store import ImageStore
 from worker.engine.api import Completion, ModelInfo, Timings
 from worker.jobs.claimed_job import ClaimedJob, as_service_errors
@@ -85,6 +85,13 @@ class TiledSteps:
         A question about a long image of an earlier turn is asked of that image's tiles again.
         Raises ImageGone, InferenceFailed and LeaseLost.
         """
+        while True:
+            try:
+                return self._try_split(job)
+            except TilesLost:
+                _log.warning("tiles.lost")
+
+    def _try_split(self, job: ClaimedJob) -> bool:
         row = job.row
         plan = job.retry_while_store_is_down(lambda: self._cutter.cut(job.claim))
         if plan is None and row.session_id:
@@ -93,7 +100,12 @@ class TiledSteps:
             return False
         doorbells = job.retry_while_store_is_down(
             lambda: self._tiles.split(
-                job.claim, plan.tiles, plan.work, together=plan.together, room=self._max_tiles()
+                job.claim,
+                plan.tiles,
+                plan.work,
+                together=plan.together,
+                room=self._max_tiles(),
+                images_stored=plan.is_new,
             )
         )
         if doorbells is None:

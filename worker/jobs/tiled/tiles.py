@@ -42,6 +42,8 @@ class SplitPlan:
     work: tuple[NewTile, ...]
     #: One prompt will show all tiles, so that the work only makes their features.
     together: bool
+    #: Its tiles were stored for it, and not for an earlier turn.
+    is_new: bool = True
 
 
 class TileCutter:
@@ -93,7 +95,7 @@ class TileCutter:
             NewTile(TileOutcome() if info.blank else tile)
             for info, tile in zip(shown.parts, inputs, strict=True)
         ]
-        return SplitPlan(shown.parts, tuple(work), together=False)
+        return SplitPlan(shown.parts, tuple(work), together=False, is_new=False)
 
     def _store_tiles(self, claim: Claim, tiling: Tiling) -> Iterator[TileInfo]:
         """Store the pixels of each tile of each image."""

@@ -2,13 +2,14 @@
 -- ARGV: the names below; most_ms is how long batch and files are kept from now on. Then for the output and
 --       for the errors: the blob that has the results ('' = they are in Redis), its sum, where each result
 --       ends, and how many they are
--- Returns 1; 0 when it is another owner's; 2 when a blob lacks results, or is being deleted.
+-- Returns 1; 0 when it is another owner's; 2 when a blob lacks results, or is being deleted; 3 when
+-- lines have no result, which Redis has lost.
 local name, owner, status, errors, most_ms, delivery_id = unpack(ARGV, 1, 6)
 local OUTPUT, ERRORS = 7, 11
 local key = BATCH .. name
 local batch = fields(key, 'owner', 'tenant', 'id', 'output_file', 'error_file', 'completed',
   'failed', 'completed_bytes', 'failed_bytes', 'webhook', 'webhook_endpoint', 'webhook_origin',
-  'webhook_url_id', 'output_kept_ms')
+  'webhook_url_id', 'output_kept_ms', 'total')
 local now = now_ms()
 
 if batch.owner ~= owner then return 0 end
@@ -19,6 +20,14 @@ local function is_stale(kind, first)
   return tonumber(batch[kind]) ~= tonumber(pieces) or not redis.call('ZSCORE', BLOBS, blob)
 end
 
+local function lacks_results()
+  if status == 'failed' then return false end
+  if redis.call('EXISTS', key .. BATCH_OPEN) == 1 then return true end
+  local total = tonumber(batch.total)
+  return status ~= 'cancelled' and (total == 0 or batch.completed + batch.failed < total)
+end
+
+if lacks_results() then return 3 end
 if is_stale('completed', OUTPUT) or is_stale('failed', ERRORS) then return 2 end
 
 -- as long as its caller has asked, or as long as the batch; a key may keep less

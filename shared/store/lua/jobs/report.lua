@@ -32,7 +32,7 @@ if added ~= '' then
 end
 if progress_json ~= '' then
   redis.call('HSET', key, 'progress', progress_json)
-  notify_progress(job_id, now_ms())
   emit(job_id, 'job.progress', progress_json, events_max)
+  notify_progress(job_id, now_ms())
 end
 return {job.cancel == '1' and 2 or 1, total, #thoughts}

@@ -47,14 +47,16 @@ local function add_delivery(delivery_id, tenant, endpoint_id, origin, now, ...)
   reschedule(endpoint_id, now)
 end
 
--- Make a job's event a delivery if its caller asked for such events; return its id or nil.
+-- Make a job's event, the newest of its stream, a delivery if its caller asked for such events; return
+-- its id or nil. The id is never below the event's number, so that no id names two messages either.
 local function notify(job_id, event, kind, now)
   local key = JOB .. job_id
   local job = fields(key, 'webhook', 'webhook_events', 'webhook_endpoint', 'webhook_origin',
-    'webhook_url_id', 'tenant', 'status', 'response')
+    'webhook_url_id', 'tenant', 'status', 'response', 'deliveries', 'events')
   if not job.webhook or job.webhook == '' then return nil end
   if not string.find(job.webhook_events, ',' .. event .. ',', 1, true) then return nil end
-  local number = redis.call('HINCRBY', key, 'deliveries', 1)
+  local number = string.format('%.0f', math.max((job.deliveries or 0) + 1, job.events))
+  redis.call('HSET', key, 'deliveries', number)
   local delivery_id = 'dlv_' .. string.sub(job_id, 5) .. '_' .. number
   add_delivery(delivery_id, job.tenant, job.webhook_endpoint, job.webhook_origin, now,
     'job', job_id, 'type', kind, 'url', job.webhook, 'url_id', job.webhook_url_id,

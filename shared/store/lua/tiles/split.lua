@@ -3,11 +3,12 @@
 -- KEYS: the images of the tiles
 -- ARGV: the names below, then of each tile child id, input and whether its text may be streamed
 --       while it is read ('1' or ''); of a tile that needs no work '', its outcome and ''.
---       room bounds the children that are queued or running; fields_json are further row fields
+--       room bounds the children that are queued or running; fields_json are further row fields;
+--       with images_stored '1' the images were stored for this split
 -- Returns id and queue of each row that needs a doorbell, also when it is sent again; nil when the
--- job is no longer this owner's.
-local job_id, owner, room, fields_json = unpack(ARGV, 1, 4)
-local FIRST_TILE = 5
+-- job is no longer this owner's, 'image_missing' where Redis has lost what was stored.
+local job_id, owner, room, images_stored, fields_json = unpack(ARGV, 1, 5)
+local FIRST_TILE = 6
 
 local key = JOB .. job_id
 local tiles_key = key .. JOB_TILES
@@ -17,6 +18,9 @@ local job = fields(key, 'status', 'owner', 'tenant', 'cancel', 'ttl_ms', 'expire
   'demand', 'pool', 'asked', 'model')
 if job.split_by == owner then return waiting_rows(job_id) end
 if job.status ~= 'running' or job.owner ~= owner then return nil end
+for _, image in ipairs(KEYS) do
+  if images_stored == '1' and redis.call('EXISTS', image) == 0 then return 'image_missing' end
+end
 local now = now_ms()
 if job.cancel == '1' then
   terminate(job_id, job.tenant, 'canceled', now)
