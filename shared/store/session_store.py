@@ -208,9 +208,19 @@ class SessionStore:
         Raises NotFound, and OutcomeUnknown where Redis does not confirm it.
         """
         key = keys.session(tenant, session_id)
+        born = self._born_ms(key)
+        if born is None:
+            raise NotFound
+        # Redis may come back without the first step while we wait to take the next one
+        while self._born_ms(key) == born:
+            self._delete_at(key, tenant, session_id)
+
+    def _born_ms(self, key: str) -> str | None:
         with guard():
-            if not self._redis.exists(key):
-                raise NotFound
+            born_ms: str | None = self._redis.hget(key, "created_ms")
+        return born_ms
+
+    def _delete_at(self, key: str, tenant: str, session_id: str) -> None:
         # under a name of its own: the same conversation may be begun again at once
         images = f"{key}{keys.SESSION_IMAGES}/{secrets.token_hex(8)}"
         args: list[str | int] = [tenant, session_id, _LEFT_IMAGES_MS]

@@ -135,7 +135,7 @@ class TileStore:
     ) -> list[Doorbell] | None:
         flat = [part for tile in work for part in _child_args(tile)]
         stored = "1" if images_stored else ""
-        args = [claim.row.id, claim.owner, room, stored, dump(fields), *flat]
+        args: list[str | int] = [claim.row.id, claim.owner, room, stored, dump(fields), *flat]
         with guard():
             reply = self._split_script(keys=list(names), args=args)
         if reply == "image_missing":

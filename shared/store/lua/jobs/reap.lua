@@ -56,12 +56,25 @@ local function fail_as_poison(job_id, job)
   end
 end
 
+-- A Redis that came back may not know that a job's worker has ended it, and not died: that start does
+-- not count, once after each restart.
+local process = redis_process()
+local function may_have_ended(job)
+  return process and job.events_process and job.events_process ~= process
+    and job.forgiven_by ~= process
+end
+
 for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, MOST)) do
   local key = JOB .. job_id
   local job = fields(key, 'status', 'attempt', 'max_attempts', 'tenant', 'parent', 'tile',
-    'pool')
+    'pool', 'events_process', 'forgiven_by')
   if job.status ~= 'running' then
     redis.call('ZREM', LEASES, job_id)
+  elseif may_have_ended(job) then
+    redis.call('HINCRBY', key, 'attempt', -1)
+    redis.call('HSET', key, 'forgiven_by', process)
+    local queue = requeue(job_id, 'worker_lost', now)
+    if queue then append({{job_id, queue}}) end
   else
     redis.call('HINCRBY', key, 'lost', 1)
     count('jobs.lost_lease')

@@ -12,10 +12,12 @@ local function tell_group(tenant, group, now)
   redis.call('HSET', key, 'told', 1, 'completed_ms', now)
   if not row.webhook or row.webhook == '' then return end
   local counts = {total = total}
+  local words = key .. ':' .. row.created_ms .. ':' .. total
   for _, name in ipairs({'succeeded', 'failed', 'canceled', 'expired', 'erased'}) do
     counts[name] = tonumber(row[name] or 0)
+    -- after a Redis that came back without some ends the same jobs may end in other ways
+    words = words .. ':' .. counts[name]
   end
-  local words = key .. ':' .. row.created_ms .. ':' .. total
   add_delivery('dlv_' .. string.upper(redis.sha1hex(words)), tenant, row.webhook_endpoint,
     row.webhook_origin, now, 'api', 'groups', 'about', cjson.encode({id = group, counts = counts}),
     'type', 'group.completed', 'url', row.webhook, 'url_id', row.webhook_url_id)

@@ -26,13 +26,18 @@ local function argument_groups(first, size)
   end
 end
 
+-- Return what names this process of Redis, nil for a user who may not ask.
+local function redis_process()
+  local info = redis.pcall('INFO', 'server')
+  return type(info) == 'string' and string.match(info, 'run_id:(%w+)') or nil
+end
+
 -- Return how far the number of a job's next event is from that of its last one. A Redis that comes
 -- back may lack the newest events, which clients have read: their numbers are left out then, so that
 -- no number names two events. Who may not ask which process this is leaves out a number each
 -- millisecond, for time goes on through a restart.
 local function event_step(key)
-  local info = redis.pcall('INFO', 'server')
-  local process = type(info) == 'string' and string.match(info, 'run_id:(%w+)')
+  local process = redis_process()
   local row = fields(key, 'events', 'events_process', 'created_ms')
   local last = tonumber(row.events or 0)
   if last == 0 then

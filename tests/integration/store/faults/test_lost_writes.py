@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from shared.errors import StoreUnavailable
+from shared.errors import NotFound, StoreUnavailable
 from shared.jobs import JobInput, JobStatus
 from shared.settings import Settings
-from shared.store import NewJob, Store
+from shared.store import NewJob, Store, keys
 from shared.store.batch_store import Admission, Batch, BatchStore, Ending
 from shared.store.connection import connect
 from shared.store.group_store import GroupStore
+from shared.store.session_store import SessionStore
 from shared.store.uploads.file_store import FileStore
 from shared.store.webhooks.delivery_store import DeliveryStore
 from shared.webhooks import Webhook, WebhookEvent
@@ -162,3 +163,57 @@ def test_no_webhook_id_names_two_messages(redis):
     sent |= messages()
     assert sorted(kind for _, kind in sent) == ["job.canceled", "job.started"]
     assert len({delivery_id for delivery_id, _ in sent}) == len(sent)
+
+
+def test_a_group_whose_jobs_end_in_another_way_is_told_under_another_id(redis):
+    groups = GroupStore(redis.store.redis)
+    hook = Webhook("http://a.example/x", "http://a.example", ())
+    groups.put("t", "g", 3600, size=1, metadata={}, webhook=hook)
+    job_id = redis.add(group="g")
+    redis.save()
+
+    def told() -> set[str]:
+        return set(redis.store.redis.keys(keys.DELIVERY + "dlv_*"))
+
+    claim = redis.store.claim(job_id, "w1")
+    assert redis.store.finish(job_id, claim.owner, JobStatus.SUCCEEDED, {})
+    first = told()
+    redis.go_back()
+    redis.store.cancel(job_id, "t")
+    assert len(first) == len(told()) == 1
+    assert told() != first
+
+
+def test_an_end_that_is_lost_is_no_death_of_its_worker(redis):
+    store = Store(redis.settings.model_copy(update={"max_attempts": 1}))
+    job_id = store.add(NewJob(tenant="t", input=JobInput(prompt="?"))).doorbell.job_id
+    claim = store.claim(job_id, "w1")
+    redis.save()
+    assert store.finish(job_id, claim.owner, JobStatus.SUCCEEDED, {})
+    redis.go_back()
+
+    def lose_lease() -> JobStatus:
+        store.redis.zadd(keys.LEASES, {job_id: 1}, xx=True)
+        store.reap()
+        return store.get(job_id, "t").status
+
+    assert lose_lease() is JobStatus.QUEUED
+    assert store.claim(job_id, "w2").row.attempt == 1
+    assert lose_lease() is JobStatus.FAILED, "a second time it is the worker"
+
+
+def test_a_deleted_conversation_does_not_come_back(redis, monkeypatch):
+    sessions = SessionStore(redis.store.redis)
+    sessions.create("t", "s", 3600, {})
+    redis.save()
+    delete = SessionStore._delete_at
+
+    def delete_and_lose(self, *args):
+        delete(self, *args)
+        monkeypatch.undo()
+        redis.go_back()
+
+    monkeypatch.setattr(SessionStore, "_delete_at", delete_and_lose)
+    sessions.delete("t", "s")
+    with pytest.raises(NotFound):
+        sessions.get("t", "s")
