@@ -172,16 +172,16 @@ def test_a_group_whose_jobs_end_in_another_way_is_told_under_another_id(redis):
     job_id = redis.add(group="g")
     redis.save()
 
-    def told() -> set[str]:
+    def messages() -> set[str]:
         return set(redis.store.redis.keys(keys.DELIVERY + "dlv_*"))
 
     claim = redis.store.claim(job_id, "w1")
     assert redis.store.finish(job_id, claim.owner, JobStatus.SUCCEEDED, {})
-    first = told()
+    first = messages()
     redis.go_back()
     redis.store.cancel(job_id, "t")
-    assert len(first) == len(told()) == 1
-    assert told() != first
+    assert len(first) == len(messages()) == 1
+    assert messages() != first
 
 
 def test_an_end_that_is_lost_is_no_death_of_its_worker(redis):
