@@ -111,12 +111,16 @@ class WorkerService:
     def _make_runner(self, rules: RuleBook) -> JobRunner:
         images, info = ImageStore(self.settings, blobs=self._blobs), self.engine.info
         sessions, tiles = SessionStore(self._store.redis), TileStore(self._store)
-        pages = PageReader(DocumentStore(self.settings, blobs=self._blobs), self._document_reader)
+        upright = Upright.of(self._presets, self._reader.find_turn if self._reader else None)
+        documents = DocumentStore(self.settings, blobs=self._blobs)
+        pages = PageReader(documents, self._document_reader, upright)
         return JobRunner(
             worker_id=self.id,
             resources=JobResources(
                 self._store,
-                QuestionBuilder(images, sessions, info, self.settings.job_timeout_s, self._presets),
+                QuestionBuilder(
+                    images, sessions, info, self.settings.job_timeout_s, self._presets, upright
+                ),
                 Pipeline(
                     self.engine,
                     slots=self.settings.jobs_at_once,
@@ -127,7 +131,7 @@ class WorkerService:
                 self._references,
             ),
             leases=self._leases,
-            tiled=TiledSteps(tiles, images, info, self._max_tiles, Upright.of(self._presets)),
+            tiled=TiledSteps(tiles, images, info, self._max_tiles, upright),
             paged=PagedSteps(tiles, pages, info, self._max_tiles),
             postprocessor=Postprocessor(rules),
             meter=self._meter,

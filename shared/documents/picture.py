@@ -7,7 +7,7 @@ from PIL import Image
 
 from shared.documents.ink.blank import is_blank
 from shared.documents.ink.mask import Grey
-from shared.documents.ink.orientation import find_turn
+from shared.documents.ink.orientation import judge_turn
 from shared.documents.model import RenderedPage
 from shared.pixels.png import encode_png
 
@@ -21,6 +21,8 @@ _TURNS = {
     270: Image.Transpose.ROTATE_90,
 }
 _TURNED = "page_turned"
+#: The warning that it is not known how a picture lies.
+UNKNOWN = "orientation_unknown"
 
 
 def finish_page(
@@ -44,7 +46,14 @@ def finish_page(
 
 def find_picture_turn(image: Image.Image) -> int:
     """Return the clockwise degrees by which a picture's writing asks to be turned, 0 if unsure."""
-    return find_turn(to_grey(image, _ORIENTATION_SIDE))
+    return judge_picture_turn(image) or 0
+
+
+def judge_picture_turn(image: Image.Image) -> int | None:
+    """Return the same as `find_picture_turn`; None if unsure, and 0 for a blank picture."""
+    grey = to_grey(image, _ORIENTATION_SIDE)
+    degrees = judge_turn(grey)
+    return 0 if degrees is None and is_blank(grey) else degrees
 
 
 def turn_picture(image: Image.Image, degrees: int) -> Image.Image:
@@ -55,6 +64,14 @@ def turn_picture(image: Image.Image, degrees: int) -> Image.Image:
 def turn_notice(degrees: int) -> tuple[str, str]:
     """Return code and detail of what is told about a turned picture."""
     return _TURNED, f"Its content lay on its side or head: turned clockwise by {degrees} degrees."
+
+
+def unknown_notice() -> tuple[str, str]:
+    """Return code and detail of what is told about a picture that may lie on its side."""
+    return UNKNOWN, (
+        "It has too little plain print to tell which way it lies: it was read as it is, and its "
+        "text is wrong if it lies on its side or head."
+    )
 
 
 def fit_pixels(image: Image.Image, max_pixels: int) -> Image.Image:

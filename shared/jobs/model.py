@@ -354,6 +354,11 @@ class TileInfo(Frozen):
         return int(self.seam.get("turn", 0))
 
     @property
+    def doubtful(self) -> bool:
+        """Tell whether it could not be told how its image lies."""
+        return self.seam.get("turn") == 0
+
+    @property
     def size(self) -> tuple[int, int]:
         """Return width and height in pixels."""
         left, top, right, bottom = self.box

@@ -32,13 +32,14 @@ class QuestionBuilder:
         info: ModelInfo,
         job_timeout_s: float,
         presets: Mapping[str, Preset],
+        upright: Upright,
     ) -> None:
         self._presets = presets
         self._images = images
         self._sessions = sessions
         self._info = info
         self._job_timeout_s = job_timeout_s
-        self._upright = Upright.of(presets)
+        self._upright = upright
 
     def read_turns(self, row: JobRow) -> list[Turn]:
         """Return the earlier turns of a job's session, oldest first; none without a session."""
@@ -66,9 +67,11 @@ class QuestionBuilder:
         history = [turn for turn in seen if all(pngs[i] for i in turn.images)]
         if row.input.document is None and not job.images:
             self._check_picture(row, turns, history)
-        # tiles were turned before they were cut
-        whole = job if not row.parent else JobInput(prompt="")
-        turned, variants, turn_notices = self._upright.turn_all(whole, pngs)
+        # tiles were turned before they were cut, and pages when they were drawn
+        upright = bool(row.parent or pictures)
+        turned, variants, turn_notices = self._upright.turn_all(
+            JobInput(prompt="") if upright else job, pngs
+        )
         pngs |= turned
         needed = {i for turn in history for i in turn.images} | set(job.every_image)
         return Question(

@@ -99,6 +99,14 @@ class InstalledReader:
             _log.exception("reader.failed")
             return []
 
+    def find_turn(self, image: Image.Image) -> int | None:
+        """Return the clockwise degrees by which to turn an RGB image upright; None if unsure."""
+        try:
+            return self.load().find_turn(image)
+        except Exception:  # noqa: BLE001 - it is read as it is, and the caller is told
+            _log.exception("reader.failed")
+            return None
+
     def close(self) -> None:
         """End its threads; a reading that goes on fails."""
         with self._lock:

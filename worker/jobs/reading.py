@@ -12,7 +12,7 @@ from shared.prediction.cost_model import READING_UNIT
 from worker.engine.api import Completion, Timings
 from worker.jobs.load_meter import LoadMeter
 from worker.jobs.reader_loading import InstalledReader
-from worker.jobs.upright import degrees_of, turned_notice
+from worker.jobs.upright import degrees_of, doubtful_notice, turned_notice
 from worker.pipeline import Question
 from worker.pipeline.images import open_image
 from worker.places.geometry import map_rows, turn_back
@@ -71,9 +71,11 @@ class ReadText:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """Return what is told of images that the reader has turned itself."""
+        """Return what is told of images that the reader has turned itself, or may have had to."""
         return tuple(
-            turned_notice(at, page.turned) for at, page in enumerate(self.pages) if page.turned
+            turned_notice(at, page.turned) if page.turned else doubtful_notice(at)
+            for at, page in enumerate(self.pages)
+            if page.turned or page.doubtful
         )
 
     def seen(self, job: JobInput) -> tuple[SeenImage, ...] | None:

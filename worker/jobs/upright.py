@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from PIL.Image import Image
 
 from shared.catalog.presets import Preset
-from shared.documents.picture import find_picture_turn, turn_notice, turn_picture
+from shared.documents.picture import (
+    UNKNOWN,
+    judge_picture_turn,
+    turn_notice,
+    turn_picture,
+    unknown_notice,
+)
 from shared.jobs import JobInput, Notice, TilingTask
 from worker.pipeline.images import open_image
 
 Box = tuple[int, int, int, int]
 _IMAGE_TURNED = "image_turned"
+
+#: Returns the clockwise degrees by which to turn an image upright; None if unsure.
+TurnFinder = Callable[[Image], int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +32,8 @@ class Turn:
     degrees: int
     width: int
     height: int
+    #: False where it could not be told how it lies.
+    sure: bool = True
 
     def turn_back(self, box: Box) -> Box:
         """Return a box of the turned image as one of the stored image."""
@@ -39,14 +50,21 @@ class Turn:
 class Upright:
     """Finds which images of a job are to be turned, and turns them."""
 
-    def __init__(self, reading_presets: frozenset[str]) -> None:
-        """`reading_presets` are those for which the text of the image is read."""
+    def __init__(
+        self, reading_presets: frozenset[str], find_turn: TurnFinder | None = None
+    ) -> None:
+        """`reading_presets` are those for which the text of the image is read.
+
+        `find_turn` is asked where the ink alone does not tell.
+        """
         self._presets = reading_presets
+        self._find_turn = find_turn
 
     @classmethod
-    def of(cls, presets: Mapping[str, Preset]) -> Upright:
+    def of(cls, presets: Mapping[str, Preset], find_turn: TurnFinder | None = None) -> Upright:
         """Return what turns images for these presets."""
-        return cls(frozenset(preset.name for preset in presets.values() if preset.reads))
+        names = frozenset(preset.name for preset in presets.values() if preset.reads)
+        return cls(names, find_turn)
 
     def reads(self, job: JobInput) -> bool:
         """Tell whether the text of a job's images is read."""
@@ -55,25 +73,34 @@ class Upright:
         tiled = job.tiling is not None and job.tiling.task is TilingTask.READ
         return tiled or job.find is not None or job.preset in self._presets
 
-    def turn(self, image: Image) -> tuple[Image, Turn]:
-        """Return an image as its writing stands upright; as it is where that is not sure."""
-        degrees = find_picture_turn(image)
-        turn = Turn(degrees, *image.size)
-        return (turn_picture(image, degrees) if degrees else image), turn
+    def turn(self, image: Image, *, look: bool = True) -> tuple[Image, Turn]:
+        """Return an image as its writing stands upright; as it is where that is not sure.
+
+        Without a `look` only the ink tells.
+        """
+        degrees = judge_picture_turn(image)
+        if degrees is None and look and self._find_turn is not None:
+            degrees = self._find_turn(image)
+        turn = Turn(degrees or 0, *image.size, sure=degrees is not None)
+        return (turn_picture(image, turn.degrees) if turn.degrees else image), turn
 
     def turn_all(
         self, job: JobInput, pngs: Mapping[str, bytes | Image | None]
     ) -> tuple[dict[str, Image], dict[str, str], list[Notice]]:
         """Return those of a job's images that were turned, a name of each change, and notices."""
         turned, variants, notices = dict[str, Image](), dict[str, str](), list[Notice]()
+        # the second reader sees by itself how an image lies
+        alone = job.reader == "second"
         for number, name in enumerate(job.images):
             stored = pngs.get(name)
             if not stored or not self.reads(job):
                 continue
-            image, turn = self.turn(open_image(stored))
+            image, turn = self.turn(open_image(stored), look=not alone)
             if turn.degrees:
                 turned[name], variants[name] = image, f"turn{turn.degrees}"
                 notices.append(turned_notice(number, turn.degrees))
+            elif not (turn.sure or alone or job.find):
+                notices.append(doubtful_notice(number))
         return turned, variants, notices
 
 
@@ -88,10 +115,17 @@ def turned_notice(number: int, degrees: int) -> Notice:
     return Notice(code=_IMAGE_TURNED, detail=f"Image {number + 1}: {detail}")
 
 
+def doubtful_notice(number: int) -> Notice:
+    """Return what callers are told of an image that may lie on its side; counted from 0."""
+    code, detail = unknown_notice()
+    return Notice(code=code, detail=f"Image {number + 1}: {detail}")
+
+
 def of_page(notices: Sequence[Notice]) -> list[Notice]:
-    """Return notices about the picture of a page; that it was turned is told once, of the page."""
-    turned = [notice for notice in notices if notice.code == _IMAGE_TURNED]
+    """Return notices about the picture of a page; how it lies is told once, of the page."""
     code, _ = turn_notice(0)
-    details = (notice.detail.partition(": ")[2] for notice in turned[:1])
-    others = [notice for notice in notices if notice.code != _IMAGE_TURNED]
-    return [*others, *(Notice(code=code, detail=detail) for detail in details)]
+    names = {_IMAGE_TURNED: code, UNKNOWN: UNKNOWN}
+    about = [notice for notice in notices if notice.code in names]
+    others = [notice for notice in notices if notice.code not in names]
+    first = {names[one.code]: one.detail.partition(": ")[2] for one in reversed(about)}
+    return [*others, *(Notice(code=code, detail=detail) for code, detail in first.items())]

@@ -116,7 +116,7 @@ def _join(pieces: Sequence[Piece], parts: Sequence[Recognition]) -> Recognition:
         share = piece.stop - piece.start
         spans = [(piece.start + a * share, piece.start + b * share) for a, b in part.spans]
         text, certainties = part.text, list(part.certainties)
-        if piece.spaced and joined.text and text and not _is_wide(joined.text[-1] + text[0]):
+        if piece.spaced and joined.text and text and not is_wide(joined.text[-1] + text[0]):
             text, spans = f" {text}", [(piece.start, piece.start), *spans]
             certainties = [1.0, *certainties]
         joined = Recognition(
@@ -127,7 +127,7 @@ def _join(pieces: Sequence[Piece], parts: Sequence[Recognition]) -> Recognition:
 
 def _put_spaces(line: Recognition, gaps: Gaps, width: int) -> Recognition:
     """Put a blank between letters that stand apart; in Chinese lines the network leaves it out."""
-    if not _is_wide(line.text):
+    if not is_wide(line.text):
         return line
     text: list[str] = []
     spans: list[Span] = []
@@ -148,7 +148,7 @@ def _put_spaces(line: Recognition, gaps: Gaps, width: int) -> Recognition:
 
 def _blank_columns(one: str, other: str) -> int:
     """Return the columns of a gap between two letters from which on it is a blank."""
-    wide = _is_wide(one) + _is_wide(other)
+    wide = is_wide(one) + is_wide(other)
     more = _MORE if one in _THIN or other in _THIN else 0
     return more + (_BLANK_NARROW, _BLANK, _BLANK_WIDE)[wide]
 
@@ -158,6 +158,6 @@ def _may_part(one: str, other: str) -> bool:
     return " " not in (one, other) and one not in _WIDE_MARKS and other not in _WIDE_MARKS
 
 
-def _is_wide(letters: str) -> bool:
+def is_wide(letters: str) -> bool:
     """Tell whether any of these letters is one of a script without blanks."""
     return any(low <= ord(letter) <= high for letter in letters for low, high in _WIDE)

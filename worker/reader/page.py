@@ -125,6 +125,8 @@ class ReadPage:
     lines: tuple[ReadLine, ...] = field(default=())
     #: Degrees by which the image was turned clockwise to be read; places are those before.
     turned: int = 0
+    #: How it lies could not be told: it was read as it is.
+    doubtful: bool = False
 
     @property
     def confidence(self) -> float | None:

@@ -7,13 +7,11 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from statistics import mean
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
-from worker.reader.cropping import take_line
 from worker.reader.detection import Detector, Pixels, Region
 from worker.reader.layout import arrange
 from worker.reader.lines import LineReader
@@ -21,19 +19,14 @@ from worker.reader.marks import mark_doubts
 from worker.reader.network import Network
 from worker.reader.page import Box, Fragment, ReadPage
 from worker.reader.reading import Reading, ReadingStopped
-from worker.reader.recognition import Recogniser
-from worker.reader.turning import turn_back
+from worker.reader.recognition import Recogniser, Recognition
+from worker.reader.turning.back import turn_back
+from worker.reader.turning.direction import LinesReader, find_direction
+from worker.reader.turning.glance import are_upright, take_level_lines
 from worker.reader.weights import ReaderWeights
 
 #: Lines whose letters are less probable are no text.
 _NO_TEXT = 0.5
-#: Lines that decide which way a page is turned, at most.
-_SAMPLES = 5
-#: Height over width of a line on its side, and the share of lines that are so on a turned page.
-_ON_ITS_SIDE, _TURNED = 2.0, 0.6
-#: Mean probability of letters below which a page may stand on its head, and by how much the
-#: letters of another turn must be more probable.
-_DOUBTFUL, _BETTER = 0.8, 0.1
 
 
 class SecondReader:
@@ -61,6 +54,22 @@ class SecondReader:
         regions = self._pool.submit(self._detector.find_regions, pixels).result()
         return [region.box for region in regions]
 
+    def find_turn(self, image: Image.Image) -> int | None:
+        """Return the clockwise degrees by which to turn an RGB image upright; None if unsure.
+
+        What has no text, or columns that run downwards, is upright as it is.
+        """
+        image = image.convert("RGB")
+        if (lines := take_level_lines(image)) and are_upright(self._read_lines(lines)):
+            return 0
+        pixels = np.asarray(image)
+        regions = self._pool.submit(self._detector.find_regions, pixels).result()
+        direction = find_direction(pixels, regions, self._read_lines)
+        return direction.turn if direction.sure else None
+
+    def _read_lines(self, lines: Sequence[Pixels]) -> list[Recognition]:
+        return list(self._pool.map(self._lines.read_line, lines))
+
     def start(
         self,
         image: Image.Image,
@@ -77,7 +86,9 @@ class SecondReader:
         lanes = max(1, self._threads // 2) if beside else self._threads
         reading = Reading()
         wishes = _Wishes(lanes, 2 if tables else 3, uncertain_below)
-        task = _ReadingTask(self._detector, self._lines, self._pool, reading, wishes)
+        task = _ReadingTask(
+            self._detector, self._lines, self._read_lines, self._pool, reading, wishes
+        )
         # it only waits for the threads of the pool
         threading.Thread(target=task.run, args=(image,), daemon=True).start()
         return reading
@@ -100,6 +111,7 @@ class _ReadingTask:
 
     detector: Detector
     lines: LineReader
+    read_lines: LinesReader
     pool: ThreadPoolExecutor
     reading: Reading
     wishes: _Wishes
@@ -115,12 +127,12 @@ class _ReadingTask:
 
     def _read(self, pixels: Pixels) -> ReadPage:
         regions = self._find_regions(pixels)
-        quarters = self._find_turn(pixels, regions)
-        if quarters:
-            upright = np.ascontiguousarray(np.rot90(pixels, quarters))
+        direction = find_direction(pixels, regions, self.read_lines)
+        if direction.quarters:
+            upright = np.ascontiguousarray(np.rot90(pixels, direction.quarters))
             page = self._read_upright(upright, self._find_regions(upright))
-            return turn_back(page, quarters, pixels.shape[1], pixels.shape[0])
-        return self._read_upright(pixels, regions)
+            return turn_back(page, direction, pixels.shape[1], pixels.shape[0])
+        return replace(self._read_upright(pixels, regions), doubtful=not direction.sure)
 
     def _read_upright(self, pixels: Pixels, regions: Sequence[Region]) -> ReadPage:
         fragments = self._read_regions(pixels, regions)
@@ -130,31 +142,6 @@ class _ReadingTask:
 
     def _find_regions(self, pixels: Pixels) -> list[Region]:
         return self.pool.submit(self.detector.find_regions, pixels).result()
-
-    def _find_turn(self, pixels: Pixels, regions: Sequence[Region]) -> int:
-        """Return how many quarter turns counter-clockwise show the text upright."""
-        if not regions:
-            return 0
-        longest = sorted(regions, key=lambda r: -max(r.width, r.height))
-        samples = longest[:_SAMPLES]
-        standing = [r.height >= _ON_ITS_SIDE * r.width for r in longest]
-        turned = sum(standing) >= _TURNED * len(regions)
-        turns = (1, 3) if turned else (0, 2)
-        chosen = [r for r, stands in zip(longest, standing, strict=True) if stands is turned]
-        samples = (chosen or longest)[:_SAMPLES]
-        certainty = self._certainty(pixels, samples, turns[0])
-        if not turned and certainty >= _DOUBTFUL:
-            return 0
-        other = self._certainty(pixels, samples, turns[1])
-        if turned and max(certainty, other) < _DOUBTFUL:
-            return 0
-        return turns[1] if other > certainty + (0 if turned else _BETTER) else turns[0]
-
-    def _certainty(self, pixels: Pixels, samples: Sequence[Region], quarters: int) -> float:
-        """Return the mean probability of letters in lines that are turned so."""
-        crops = [np.rot90(take_line(pixels, region.quad), quarters) for region in samples]
-        readings = self.pool.map(self.lines.read_line, crops)
-        return mean(reading.confidence for reading in readings)
 
     def _read_regions(self, pixels: Pixels, regions: Sequence[Region]) -> list[Fragment]:
         """Read regions in several threads at once; raises ReadingStopped."""

@@ -24,6 +24,8 @@ _LEAST_PIECES = 24
 _MOST_WINDOWS = 2000
 #: How much clearer rows must be in one direction than in the other.
 _LEAST_RATIO = 1.6
+#: Clearness of rows that are none.
+_LEAST_CLEARNESS = 1e-9
 #: What the windows must say together, in standard errors and on the network's own scale.
 _LEAST_ERRORS = 5.0
 _LEAST_SCORE = 0.12
@@ -35,19 +37,18 @@ _WEIGHTS = Path(__file__).with_name("upright.npz")
 Windows = NDArray[np.float32]
 
 
-def find_turn(grey: Grey) -> int:
+def judge_turn(grey: Grey) -> int | None:
     """Return clockwise degrees, 0, 90, 180 or 270, by which to turn a picture of a page upright.
 
-    `grey` is (height, width) of 8 bits, with letters of about 8 to 60 pixels. 0 if unsure.
+    `grey` is (height, width) of 8 bits, with letters of about 8 to 60 pixels. None if unsure.
     """
     mask = find_ink(grey)
     level, standing = _clearness(mask), _clearness(np.ascontiguousarray(mask.T))
-    if level >= _LEAST_RATIO * standing:
-        return 180 if _side(mask) < 0 else 0
-    if standing >= _LEAST_RATIO * level:
-        side = _side(np.ascontiguousarray(np.rot90(mask, -1)))
-        return {1: 90, -1: 270}.get(side, 0)
-    return 0
+    if level >= max(_LEAST_RATIO * standing, _LEAST_CLEARNESS):
+        return {1: 0, -1: 180}.get(_side(mask))
+    if standing >= max(_LEAST_RATIO * level, _LEAST_CLEARNESS):
+        return {1: 90, -1: 270}.get(_side(np.ascontiguousarray(np.rot90(mask, -1))))
+    return None
 
 
 def _clearness(mask: Mask) -> float:

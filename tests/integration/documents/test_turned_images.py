@@ -6,7 +6,9 @@ import io
 
 import pytest
 
-from tests.support.documents.drawn import prose, scan
+from shared.documents.picture import turn_picture
+from tests.support.documents.drawn import draw_scan, pdf, prose, scan
+from tests.unit.worker.reader.pages import page
 
 
 def _png(lies: int, dpi: int = 60) -> bytes:
@@ -53,3 +55,34 @@ def test_the_tiles_of_a_turned_image_are_places_of_the_stored_one(documents, lie
     # the writing begins at the left of what lies turned clockwise by 270, and at the foot of 180
     first = boxes[0]
     assert first[2] == width if lies == 90 else first[3] == height
+
+
+@pytest.mark.parametrize("reader", ["model", "both", "second"])
+@pytest.mark.parametrize("lies", [90, 180, 270])
+def test_an_image_of_few_lines_is_turned_for_every_reader(documents, reader, lies):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("rapidocr")
+    out = io.BytesIO()
+    turn_picture(page(3, 3, size=24, width=600).image, lies).save(out, "PNG")
+    job = _read(documents, out.getvalue(), reader=reader)
+    turned = [one for one in job["warnings"] if one["code"] == "image_turned"]
+    assert [f"{360 - lies} degrees" in one["detail"] for one in turned] == [True]
+
+
+@pytest.mark.parametrize("reader", ["model", "second"])
+def test_a_page_of_few_lines_is_turned_and_its_boxes_are_on_the_page_as_filed(documents, reader):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("rapidocr")
+    drawn = turn_picture(scan(["Payment is due within", "thirty days"], points=20), 90)
+    sheet = pdf(draw_scan(drawn.resize((1240, 1754))))
+    job = documents.done(sheet, reader=reader, boxes="line")
+    (first,) = job["output"]["pages"]
+    codes = [notice["code"] for notice in first["warnings"]]
+    assert codes.count("page_turned") == 1
+    assert "image_turned" not in codes
+    if reader == "second":
+        # the writing begins at the top of the page, near its right side, and runs downwards
+        left, top, right, bottom = job["output"]["lines"][0]["box"]
+        assert bottom - top > 3 * (right - left)
+        assert left > 595 / 2
+        assert top < 842 / 4

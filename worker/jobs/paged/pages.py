@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from PIL.Image import Image
 
 from shared.documents.model import DocumentInfo, DocumentKind, PageText, RenderedPage, TextDoubt
+from shared.documents.picture import turn_notice, unknown_notice
 from shared.documents.reader import DocumentReader
 from shared.errors import DocumentError, DocumentGone, NotFound
 from shared.jobs import DocumentInput, Notice, TextLayer
 from shared.prediction.page_size import MAX_PAGE_PIXELS
 from shared.store.uploads.document_store import DocumentFiles, DocumentStore
 from worker.jobs.claimed_job import ClaimedJob
+from worker.jobs.upright import Upright
 from worker.pipeline.images import open_png
 
 _log = logging.getLogger(__name__)
@@ -34,7 +37,8 @@ _DOUBTS = {
 class PageReader:
     """Reads pages in a killable child; the threads of a worker share it."""
 
-    def __init__(self, store: DocumentStore, reader: DocumentReader) -> None:
+    def __init__(self, store: DocumentStore, reader: DocumentReader, upright: Upright) -> None:
+        self._upright = upright
         self._store = store
         self._files = DocumentFiles(store)
         self._reader = reader
@@ -79,7 +83,24 @@ class PageReader:
             min(most, max_pixels or most),
             tenant=job.row.tenant,
         )
-        return open_png(rendered.png), rendered
+        return self._turn(open_png(rendered.png), rendered)
+
+    def _turn(self, picture: Image, rendered: RenderedPage) -> tuple[Image, RenderedPage]:
+        """Turn a page upright whose ink alone did not tell how it lies."""
+        if rendered.blank or rendered.turned:
+            return picture, rendered
+        picture, turn = self._upright.turn(picture)
+        if turn.sure and not turn.degrees:
+            return picture, rendered
+        code, detail = turn_notice(turn.degrees) if turn.degrees else unknown_notice()
+        warning = {"code": code, "detail": detail}
+        return picture, replace(
+            rendered,
+            width=picture.width,
+            height=picture.height,
+            turned=turn.degrees,
+            warnings=(*rendered.warnings, warning),
+        )
 
     def _file(self, job: ClaimedJob, document: DocumentInput) -> bytes:
         tenant = job.row.tenant

@@ -43,7 +43,7 @@ from worker.jobs.tiled.outcomes import (
 )
 from worker.jobs.tiled.reducing import reduce_answers
 from worker.jobs.tiled.tiles import TileCutter
-from worker.jobs.upright import Upright, turned_notice
+from worker.jobs.upright import Upright, doubtful_notice, turned_notice
 from worker.places.seen import SeenImage
 
 _log = logging.getLogger(__name__)
@@ -295,10 +295,14 @@ def _tiling_result(
 
 
 def _turn_notices(row: JobRow) -> list[Notice]:
-    """Return which images of a job were turned before they were cut."""
-    turns = {info.image: info.turn for info in row.tiles if info.turn}
-    reads = row.input.tiling is not None and row.input.tiling.task is TilingTask.READ
-    return [turned_notice(*one) for one in sorted(turns.items())] if reads else []
+    """Return which images of a job were turned before they were cut, or may lie on their side."""
+    if row.input.tiling is None or row.input.tiling.task is not TilingTask.READ:
+        return []
+    turns = {info.image: info.turn for info in row.tiles if info.turn or info.doubtful}
+    return [
+        turned_notice(image, turn) if turn else doubtful_notice(image)
+        for image, turn in sorted(turns.items())
+    ]
 
 
 def _tile_notices(outcomes: Sequence[TileOutcome], *, is_search: bool = False) -> list[Notice]:

@@ -140,7 +140,7 @@ class TileCutter:
             raise LeaseLost
         seam = asdict(tile)
         box, blank = seam.pop("box"), is_blank(pixels)
-        if turn and turn.degrees:
+        if turn and (turn.degrees or not turn.sure):
             # tiles are joined where they were cut, and shown where they are in the stored image
             seam |= {"box": box, "turn": turn.degrees}
             box = turn.turn_back(box)

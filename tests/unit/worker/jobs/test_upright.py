@@ -54,3 +54,36 @@ def test_only_what_is_read_is_turned(change, reads):
     assert UPRIGHT.reads(job) is reads
     page = scan(prose(40), turn=90).convert("RGB")
     assert bool(UPRIGHT.turn_all(job, {"img_a": page})[0]) is reads
+
+
+SHORT = scan(["one line"]).convert("RGB")
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, None])
+def test_an_image_whose_ink_does_not_tell_is_looked_at(degrees):
+    looked = []
+
+    def look(image):
+        looked.append(image)
+        return degrees
+
+    upright = Upright(frozenset({"ocr"}), look)
+    turned, variants, notices = upright.turn_all(OCR, {"img_a": SHORT})
+    assert looked == [SHORT]
+    assert variants == ({"img_a": f"turn{degrees}"} if degrees else {})
+    codes = {0: [], None: ["orientation_unknown"]}.get(degrees, ["image_turned"])
+    assert [notice.code for notice in notices] == codes
+    if degrees:
+        assert np.array_equal(turned["img_a"], turn_picture(SHORT, degrees))
+    # a page that is full of print is not, nor what the second reader reads by itself
+    upright.turn_all(OCR, {"img_a": scan(prose(40)).convert("RGB")})
+    alone = OCR.model_copy(update={"reader": "second"})
+    assert upright.turn_all(alone, {"img_a": SHORT}) == ({}, {}, [])
+    assert len(looked) == 1
+
+
+def test_that_nothing_tells_how_an_image_lies_is_said_but_for_a_blank_one():
+    for image, codes in ((SHORT, ["orientation_unknown"]), (scan([]).convert("RGB"), [])):
+        turned, _, notices = UPRIGHT.turn_all(OCR, {"img_a": image})
+        assert not turned
+        assert [notice.code for notice in notices] == codes
