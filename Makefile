@@ -91,7 +91,7 @@ check: $(DEV_STAMP) ## Check format, lint, names, types and import rules
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(PY) -m scripts.check_names
-	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --num-workers 2
 	$(VENV)/bin/mypy -p scripts
 	$(VENV)/bin/lint-imports
 
