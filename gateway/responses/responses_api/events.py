@@ -19,6 +19,13 @@ from shared.store.jobs.events import JobEvent, add_to_text
 
 Event = dict[str, Any]
 
+_LAST = ("response.completed", "response.incomplete", "response.failed", "error")
+
+
+def is_last(event: Event) -> bool:
+    """Tell whether no event can follow."""
+    return event["type"] in _LAST
+
 
 class ResponseEvents:
     """Turns the events of one job into those of its response; numbers depend on its text alone."""
@@ -59,7 +66,11 @@ class ResponseEvents:
             yield from self._add_text(self._current)
 
     def end(self, row: JobRow, after: int) -> Iterator[Event]:
-        """Yield the rest and the last event, above number `after`; raises AnswerChanged."""
+        """Yield the rest and the last event; raises AnswerChanged.
+
+        The last one keeps its number for a client that has read up to number `after`, unless that
+        is higher because what it has read is gone.
+        """
         yield from self._start()
         if row.output is not None:
             self._thought = row.reasoning
@@ -69,8 +80,8 @@ class ResponseEvents:
         view = response_view(row)
         # there is no event for a canceled response but this one
         kind = "failed" if view["status"] == "cancelled" else view["status"]
-        # what a client has read of a failed attempt may be gone
-        self._next = max(self._next, after + 1)
+        if row.output is None and after > self._next:
+            self._next = after + 1
         yield self._numbered(f"response.{kind}", {"response": view})
 
     def fail(self, error: dict[str, Any], after: int) -> Event:

@@ -9,7 +9,7 @@ from gateway.http.problems import openai_error
 from gateway.http.server.client_connection import CHECK_INTERVAL_S
 from gateway.large_input import give_way
 from gateway.responses.following.followed_job import FollowedJob
-from gateway.responses.responses_api.events import Event, ResponseEvents
+from gateway.responses.responses_api.events import Event, ResponseEvents, is_last
 from shared.errors import ServiceError
 from shared.jobs.row import JobRow
 from shared.slow_json import dump_slowly
@@ -32,7 +32,7 @@ class ResponseStream:
         after: int = -1,
         leave: Callable[[], None] | None = None,
     ) -> None:
-        """Send what comes after event `after`; `leave` is called when the stream ends."""
+        """Send what comes after event `after`, and always the last one; in the end call `leave`."""
         self._job = job
         self._events = ResponseEvents(row)
         self._ping_s = ping_s
@@ -68,6 +68,7 @@ class ResponseStream:
             # also where a client has them all, so that none is sent
             if next(self._count) % _EVENTS_AT_ONCE == 0:
                 give_way()
-            if event["sequence_number"] > self._after:
+            # whoever has read the last one already is told it again and does not wait for it
+            if event["sequence_number"] > self._after or is_last(event):
                 data = dump_slowly(event, ensure_ascii=False)
                 yield f"event: {event['type']}\ndata: {data}\n\n"

@@ -69,7 +69,12 @@ class OverlayQuery(Parameters):
 class EventsQuery(Parameters):
     """Where to resume a stream."""
 
-    starting_after: int = Field(0, ge=0, lt=2**53, description="The last event number received.")
+    starting_after: int = Field(
+        0,
+        ge=0,
+        lt=2**53,
+        description="The last event number received. The last event is sent in any case.",
+    )
 
 
 class KeyHeader(Parameters):

@@ -33,7 +33,10 @@ class ResponseQuery(IncludedQuery):
 
     stream: bool = Field(False, description="Stream its events instead of returning the response.")
     starting_after: int | None = Field(
-        None, ge=0, lt=2**53, description="The last `sequence_number` received."
+        None,
+        ge=0,
+        lt=2**53,
+        description="The last `sequence_number` received. The last event is sent in any case.",
     )
     include_obfuscation: bool | None = Field(None, description="Ignored.")
 

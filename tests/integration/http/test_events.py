@@ -107,6 +107,20 @@ def test_whoever_has_seen_the_end_is_told_it_again(served):
     assert numbered_events(served.http, job["id"], after=10_000) == [end]
 
 
+def test_who_names_an_event_beyond_the_last_begins_anew_with_the_text_so_far(served):
+    job = served.submit(prompt="tell me", max_new_tokens=40)
+    with following(served.http, job["id"]) as stream:
+        next(event for event in stream if event.get("event") == "output.delta")
+    with following(served.http, job["id"], after=10_000) as stream:
+        events = [event for event in stream if "event" in event]
+    assert events[0]["event"] == "output.reset"
+    texts = [json.loads(e["data"])["text"] for e in events if e["event"] == "output.delta"]
+    final = json.loads(events[-1]["data"])
+    assert (final["status"], final["output"]["text"]) == ("succeeded", "".join(texts))
+    numbers = [int(event["id"]) for event in events if "id" in event]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
 @pytest.mark.parametrize("after", ["-1", "x", "99999999999999999999"])
 def test_a_place_that_cannot_be_is_refused(served, after):
     answer = served.http.get(f"/v1/jobs/{new_job_id()}/events", params={"starting_after": after})

@@ -28,19 +28,19 @@ def shown(text: str, *urls: str) -> dict:
     return {"role": "user", "content": [*images, {"type": "input_text", "text": text}]}
 
 
+def client_of(http: httpx.Client) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{http.base_url}/v1", api_key="none", max_retries=0)
+
+
 @pytest.fixture
 def client(served):
-    with openai.OpenAI(
-        base_url=f"{served.http.base_url}/v1", api_key="none", max_retries=0
-    ) as made:
+    with client_of(served.http) as made:
         yield made
 
 
 @pytest.fixture
 def elsewhere(other_gateway):
-    with openai.OpenAI(
-        base_url=f"{other_gateway.base_url}/v1", api_key="none", max_retries=0
-    ) as made:
+    with client_of(other_gateway) as made:
         yield made
 
 
@@ -192,6 +192,32 @@ def test_a_background_response_is_followed_and_resumed_from_any_gateway(client, 
     for after in range(len(whole)):
         resumed = list(elsewhere.responses.retrieve(response.id, stream=True, starting_after=after))
         assert text_of(resumed) == text_of(whole[after + 1 :])
+
+
+def test_a_response_that_was_read_to_its_end_or_beyond_ends_with_its_last_event(client):
+    response = ended(client, create(client, "to the end", background=True))
+    *_, last = client.responses.retrieve(response.id, stream=True)
+    for after in (last.sequence_number, last.sequence_number + 1, 10_000):
+        assert list(client.responses.retrieve(response.id, stream=True, starting_after=after)) == [
+            last
+        ]
+
+
+def test_a_response_without_an_answer_ends_above_all_that_was_read_of_it(workerless):
+    with client_of(workerless.http) as client:
+        response = create(client, "never", background=True)
+        client.responses.cancel(response.id)
+        *_, last = client.responses.retrieve(response.id, stream=True)
+        for after, number in ((last.sequence_number, last.sequence_number), (1000, 1001)):
+            (end,) = client.responses.retrieve(response.id, stream=True, starting_after=after)
+            assert (end.type, end.sequence_number) == ("response.failed", number)
+
+
+def test_a_response_that_is_being_written_is_followed_from_beyond_to_its_end(client):
+    response = create(client, "at length", background=True)
+    (last,) = client.responses.retrieve(response.id, stream=True, starting_after=10_000)
+    *_, whole = client.responses.retrieve(response.id, stream=True)
+    assert (last.type, last.sequence_number) == (whole.type, whole.sequence_number)
 
 
 def test_a_stream_is_the_same_when_its_events_are_gone(served, client, elsewhere):
