@@ -50,15 +50,18 @@ def run_action(
             _print_jobs(_listed(options, board, api_keys), board, api_keys, options)
         case "show":
             _print_jobs([board.get(options.id)], board, api_keys, options)
-        case action:
-            services = Services.build(settings) if action == "retry" else None
+        case "retry":
+            services = Services.build(settings)
             for job_id in options.ids:
                 owner = board.get(job_id).tenant
-                said = (
-                    _retry(services, job_id, owner) if services else _cancel(store, job_id, owner)
-                )
-                print(f"{job_id} {said}")
-                audit.note(f"job.{action}", job_id=job_id, owner=owner, operator=operator)
+                made = retry_for_operator(services.store.get(job_id, owner), services, {})
+                print(f"{job_id} retried as {made}")
+                audit.note("job.retry", job_id=job_id, owner=owner, made=made, operator=operator)
+        case _:
+            for job_id in options.ids:
+                owner = board.get(job_id).tenant
+                print(f"{job_id} {_cancel(store, job_id, owner)}")
+                audit.note("job.cancel", job_id=job_id, owner=owner, operator=operator)
 
 
 def _cancel(store: Store, job_id: str, owner: str) -> str:
@@ -66,11 +69,6 @@ def _cancel(store: Store, job_id: str, owner: str) -> str:
     if outcome not in ("canceled", "canceling"):
         raise NotCancelable(f"The job {job_id} is already {outcome}.")
     return outcome
-
-
-def _retry(services: Services, job_id: str, owner: str) -> str:
-    row = services.store.get(job_id, owner)
-    return f"retried as {retry_for_operator(row, services, {})}"
 
 
 def _listed(

@@ -184,7 +184,9 @@ def test_a_drained_worker_finishes_what_it_has_and_takes_no_more(service, boss, 
     ]
 
 
-def test_a_failed_job_tells_why_and_is_retried_once_if_its_input_is_still_there(service, boss):
+def test_a_failed_job_tells_why_and_is_retried_once_if_its_input_is_still_there(
+    service, boss, audit_log
+):
     team = service.key("failing-team")
     http = service.gateways[0]
 
@@ -237,7 +239,12 @@ def test_a_failed_job_tells_why_and_is_retried_once_if_its_input_is_still_there(
     waiting = submit(service, team, not_before=soon_text())
     assert boss.jobs("scheduled", key="failing-team") == [waiting]
     boss.post(f"jobs/{waiting}/cancel")
-    assert "retried as job_" in service.admin("retry", waiting, area="jobs").stdout
+    by_hand = service.admin("retry", waiting, area="jobs").stdout.split()
+    assert by_hand[:-1] == [waiting, "retried", "as"]
+    lines = [json.loads(line) for line in audit_log.read_text().splitlines()]
+    made = [(one["event"], one.get("job_id"), one["made"]) for one in lines if one.get("made")]
+    assert ("retried", job, new) in made
+    assert ("job.retry", waiting, by_hand[-1]) in made
 
 
 def test_the_queue_has_a_history_that_one_gateway_writes(service, boss):
