@@ -76,16 +76,25 @@ class ModelDirectory:
         return self.find_route(None)
 
     def workers_for(self, name: str | None, *, waits: bool = False) -> list[Heartbeat]:
-        """Return the workers that may answer for the model of this name; raises as `find_route`."""
-        route = self.find_route(name, waits=waits)
-        return [one for one in self._workers.fresh() if _serves(one, route)]
+        """Return the workers that may answer for the model of this name.
+
+        None where `find_route` refuses the name, as is done once it is known that the request is
+        no repetition. Raises BadParameters and StoreUnavailable.
+        """
+        try:
+            return self._workers_of(self.find_route(name, waits=waits))
+        except (ModelNotFound, ModelRequired):
+            return []
 
     def find_served(self, name: str) -> list[Heartbeat]:
         """Return the workers that serve the model of this name now; raises ModelNotFound."""
-        workers = self.workers_for(name)
+        workers = self._workers_of(self.find_route(name))
         if not workers:
             raise _not_found(name, ())
         return workers
+
+    def _workers_of(self, route: Route) -> list[Heartbeat]:
+        return [one for one in self._workers.fresh() if _serves(one, route)]
 
     def other_names(self, model: str) -> list[str]:
         """Return the operator's other names for a model, in alphabetical order."""

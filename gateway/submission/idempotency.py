@@ -12,6 +12,7 @@ from gateway.large_input import sha256_hex
 from gateway.services import Services
 from gateway.submission.body import is_json, read_whole_body
 from shared.errors import Unavailable
+from shared.jobs.parameters.route import Route
 from shared.store import Store
 
 _RETRY_COUNT = "X-Stainless-Retry-Count"
@@ -58,7 +59,14 @@ class Idempotency:
         try:
             yield
         except Unavailable:
-            if self.key is None:
+            if self.known_route() is None:
                 raise
-            if not self.store.knows_key(self.tenant, self.key, live=self.live):
-                raise
+
+    def known_route(self) -> Route | None:
+        """Return the route of the job that a repeated request gets; None for a new request.
+
+        Raises StoreUnavailable.
+        """
+        if self.key is None:
+            return None
+        return self.store.known_route(self.tenant, self.key, live=self.live)

@@ -38,10 +38,14 @@ from shared.errors import (
     DocumentNotFound,
     ImageNotFound,
     InputTooLong,
+    ModelNotFound,
+    ModelRequired,
     PayloadTooLarge,
+    ReaderUnavailable,
     StoreUnavailable,
 )
-from shared.jobs import ImageInfo, ImagePlaces, JobInput
+from shared.jobs import ImageInfo, ImagePlaces, JobInput, Reader
+from shared.jobs.parameters.route import Route
 from shared.jobs.response_api import ResponseFields
 from shared.store import NewJob, StoredJob
 
@@ -156,12 +160,40 @@ def _check_request(
     most_tokens = services.settings.answer_max_tokens
     resolved = resolve(submission, services.presets, services.rules, most_tokens)
     services.constraints.check(resolved.params)
-    route = services.models.route_of(submission)
-    reader = choose_reader(resolved, services.admission.forecast(route).fleet.workers)
+    route = _route_of(submission, services, idempotency)
+    reader = _reader_of(resolved, route, services, idempotency)
     profile = profile_request(resolved, idempotency.tenant, reader, auth.current_position(), route)
     with idempotency.allow_replay():
         services.admission.check_queue(profile)
     return _CheckedRequest(resolved, profile, idempotency)
+
+
+def _route_of(submission: Submission, services: Services, idempotency: Idempotency) -> Route:
+    """Return the route of a request; a repeated one is refused for no change of the fleet."""
+    try:
+        return services.models.route_of(submission)
+    except ModelRequired:
+        known = idempotency.known_route()
+        if known is None:
+            raise
+        return known
+    except ModelNotFound:
+        if idempotency.known_route() is None:
+            raise
+        # the store compares its name with that of the first request
+        return services.models.find_route(submission.model, waits=True)
+
+
+def _reader_of(
+    resolved: ResolvedRequest, route: Route, services: Services, idempotency: Idempotency
+) -> Reader:
+    """Return what reads the images of a request; the same holds for a repeated one."""
+    try:
+        return choose_reader(resolved, services.admission.forecast(route).fleet.workers)
+    except ReaderUnavailable:
+        if idempotency.known_route() is None:
+            raise
+        return choose_reader(resolved, ())
 
 
 def _check_may_go_on(session_id: str | None, services: Services, tenant: str) -> None:

@@ -65,8 +65,7 @@ class ReceivedChat:
 def receive_chat(request: Request, settings: Settings, models: ModelDirectory) -> ReceivedChat:
     """Parse a chat request; of its earlier messages those stay that its model can read.
 
-    Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong, ModelNotFound,
-    ModelRequired and StoreUnavailable.
+    Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong and StoreUnavailable.
     """
     asked = parse_body(request, ChatRequest)
     give_way()

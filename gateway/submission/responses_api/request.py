@@ -112,8 +112,8 @@ class ReceivedResponse:
 def receive_response(request: Request, services: Services, tenant: str) -> ReceivedResponse:
     """Parse a request for a response, and read what it goes on with.
 
-    Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong, NotFound, ModelNotFound,
-    ModelRequired and StoreUnavailable.
+    Raises InvalidJson, UnsupportedMediaType, BadParameters, InputTooLong, NotFound and
+    StoreUnavailable.
     """
     asked = parse_body(request, ResponseRequest)
     own = pick_own_parameters(asked.model_extra or {})

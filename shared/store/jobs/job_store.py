@@ -24,6 +24,7 @@ from shared.errors import (
     TooManyQueued,
 )
 from shared.jobs import ROW_VERSION, JobInput, JobStatus, Turn
+from shared.jobs.parameters.route import Route
 from shared.jobs.row import JobRow, dump, read_row
 from shared.settings import Settings
 from shared.store import keys
@@ -150,20 +151,25 @@ class Store(JobReader):
             case _:
                 raise IdempotencyKeyReused
 
-    def knows_key(self, tenant: str, idempotency_key: str, *, live: bool = False) -> bool:
-        """Tell whether this key stands for a stored job, which the next submission would get.
+    def known_route(self, tenant: str, idempotency_key: str, *, live: bool = False) -> Route | None:
+        """Return the route of the job that this key stands for; None if there is none.
 
-        With `live` a job that was stopped does not count, as for a submission that waits.
+        The next submission would get that job. With `live` a job that was stopped does not count,
+        as for a submission that waits.
         """
         with guard():
             job_id = self.redis.hget(keys.idempotency(tenant, idempotency_key), "job")
             if not job_id:
-                return False
-            status, cancel = self.redis.hmget(keys.job(job_id), ["status", "cancel"])
+                return None
+            status, cancel, *route = self.redis.hmget(
+                keys.job(job_id), ["status", "cancel", "model", "asked", "pool"]
+            )
         stopped = status in (JobStatus.CANCELED, JobStatus.EXPIRED) or (
             status == JobStatus.RUNNING and cancel == "1"
         )
-        return bool(status) and not (live and stopped)
+        if not status or (live and stopped):
+            return None
+        return Route(*(name or "" for name in route))
 
     def forget_key(self, tenant: str, idempotency_key: str) -> None:
         """Forget the job of this key, so that the next submission makes a new one."""

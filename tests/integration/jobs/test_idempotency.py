@@ -8,6 +8,9 @@ import json
 import pytest
 
 from tests.integration.conftest import SMALL
+from tests.support.documents.page_kinds import as_base64
+from tests.support.harness import eventually
+from tests.support.images.image_bytes import plain_png
 
 
 @pytest.fixture
@@ -81,3 +84,40 @@ def test_a_form_inside_the_form_is_refused_with_the_way_out(workerless):
         assert (answer.status_code, answer.json()["code"]) == (422, "bad_parameters")
         assert answer.json()["pointer"] == "/regex"
         assert "--form-string" in answer.json()["hint"]
+
+
+def test_a_repeated_request_finds_its_job_though_the_models_are_others_by_now(system):
+    system.worker(SIGHTLINE_MODEL_NAME="alpha")
+    _, http = system.gateway()
+    body = {"prompt": "one", "max_new_tokens": 1}
+    chat = {"messages": [{"role": "user", "content": "one"}], "max_tokens": 1}
+
+    def post(key: str, model: dict) -> dict:
+        return http.post("/v1/jobs", json=body | model, headers={"Idempotency-Key": key}).json()
+
+    def post_chat() -> dict:
+        header = {"Idempotency-Key": "chat"}
+        return http.post("/v1/chat/completions", json=chat, headers=header).json()
+
+    unnamed, answered = post("unnamed", {}), post_chat()
+    waiting = post("waits", {"model": "ghost", "wait_for_model": True})
+    system.worker(SIGHTLINE_MODEL_NAME="beta")
+    eventually(lambda: post("new", {}).get("code") == "model_required")
+    assert post("unnamed", {})["id"] == unnamed["id"]
+    assert post_chat()["id"] == answered["id"]
+    assert post("new", {"model": "ghost"})["code"] == "model_not_found"
+    assert post("waits", {"model": "ghost"})["id"] == waiting["id"]
+    assert post("waits", {"model": "specter"})["code"] == "idempotency_key_reused"
+
+
+def test_a_repeated_request_finds_its_job_though_nobody_reads_by_now(system):
+    _, http = system.gateway()
+    body = {"preset": "ocr", "images": [as_base64(plain_png("red"))], "reader": "second"}
+
+    def post(key: str) -> dict:
+        return http.post("/v1/jobs", json=body, headers={"Idempotency-Key": key}).json()
+
+    first = post("read")
+    system.worker(SIGHTLINE_SECOND_READER="0")
+    eventually(lambda: post("new").get("code") == "reader_unavailable")
+    assert post("read")["id"] == first["id"]
