@@ -162,6 +162,8 @@ def launch(procfile: Path) -> None:
     """Check, start, run and end everything; raises InstanceError."""
     preflight.check_environment(Path(sys.executable).parent)
     settings = preflight.read_settings()
+    for line in preflight.find_ignored(os.environ):
+        print_line(line)
     model = preflight.check_model(settings.model)
     instance = Instance(settings.port)
     with contextlib.ExitStack() as stack:

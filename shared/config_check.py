@@ -28,6 +28,7 @@ from shared.system_memory import total_bytes
 _OTHERS = {
     SECRETS_DIR,
     *(PREFIX + name for name in ("FLOWER_PORT", "RUN_DIR", "URL", "API_KEY", "WEBHOOK_SECRET")),
+    PREFIX + "DOCUMENT_PASSWORD",
 }
 #: Read as `make up` reads it: the environment overrides it.
 DOTENV = Path(".env")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +15,16 @@ from pydantic import ValidationError
 from gateway.auth import UnsafeBinding, check_binding
 from scripts.service.instance import ROOT, InstanceError
 from shared.catalog.model_place import find_place
+from shared.config_check import find_misspelt
 from shared.errors import BadConfig, StoreUnavailable
-from shared.settings import SIMULATED_MODEL, Settings
+from shared.settings import PREFIX, SIMULATED_MODEL, Settings
 from shared.store.access.api_key_store import ApiKeyStore
 from shared.store.connection import connect
 from shared.store.redis_info import refuse_cluster
 
 FLOWER_PORT = 5555
+#: Short names that make's command line has for settings, and the environment has not.
+_MAKES_OWN = ("HOST", "ENGINE", "SLOTS", "THREADS", "NUMERICS")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,15 @@ def read_settings() -> Settings:
         faults = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
         lines = (f"{where or 'settings'}: {cause}" for where, cause in faults)
         raise InstanceError("; ".join(lines)) from None
+
+
+def find_ignored(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line about each variable that looks like a setting and has no effect."""
+    yield from find_misspelt(environ)
+    for name in _MAKES_OWN:
+        # make hands on under both names what stands on its command line
+        if name in environ and PREFIX + name not in environ:
+            yield f"{name} has no effect as a variable: set {PREFIX}{name}, or make up {name}=…"
 
 
 def check_environment(programs: Path) -> None:
@@ -118,11 +131,11 @@ def find_bind_error(host: str, port: int) -> str | None:
 
 
 def choose_flower_address(gateway_port: int) -> Address:
-    """Choose Flower's port: SIGHTLINE_FLOWER_PORT, the default one, or a free one.
+    """Choose Flower's port: SIGHTLINE_FLOWER_PORT or FLOWER_PORT, the default one, or a free one.
 
     Raises InstanceError if the first cannot be used.
     """
-    if wanted := os.environ.get("SIGHTLINE_FLOWER_PORT"):
+    if wanted := os.environ.get("SIGHTLINE_FLOWER_PORT") or os.environ.get("FLOWER_PORT"):
         reason = find_bind_error("127.0.0.1", int(wanted)) if wanted.isdigit() else "not a number"
         if reason:
             raise InstanceError(f"FLOWER_PORT={wanted} cannot be used ({reason})")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
 import pytest
 
 from scripts.service import preflight
-from scripts.service.instance import InstanceError
+from scripts.service.instance import ROOT, InstanceError
 from scripts.service.preflight import Address
+from shared.config_check import variable_names
 from shared.settings import BUNDLED_MODEL, Settings
 
 
@@ -84,8 +86,32 @@ def test_flower_moves_aside_when_its_port_is_taken(taken_port, monkeypatch):
     assert chosen.port not in {taken_port, 7860}
 
 
-def test_a_port_asked_for_flower_that_is_taken_is_refused(taken_port, monkeypatch):
-    monkeypatch.setenv("SIGHTLINE_FLOWER_PORT", str(taken_port))
+@pytest.mark.parametrize(
+    ("environ", "ignored"),
+    [
+        ({"SLOTS": "4", "HOST": "::"}, ["HOST", "SLOTS"]),
+        ({"SLOTS": "4", "SIGHTLINE_SLOTS": "4"}, []),
+        ({"SIGHTLINE_SLOT": "4"}, ["SIGHTLINE_SLOT"]),
+        (dict.fromkeys(("PORT", "MODEL", "FLOWER_PORT", "LOG_FILE", "PATH"), "x"), []),
+    ],
+)
+def test_a_variable_without_any_effect_is_told_in_one_line(environ, ignored):
+    assert [line.split()[0] for line in preflight.find_ignored(environ)] == ignored
+
+
+def test_every_short_name_of_make_works_as_a_variable_or_is_told():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    names = re.search(r"^SETTINGS := (.+)$", makefile, re.MULTILINE)[1].split()
+    fields = Settings.model_fields.items()
+    read = {name for field, info in fields for name in variable_names(field, info)}
+    named = {line.split()[0] for line in preflight.find_ignored(dict.fromkeys(names, "1"))}
+    assert {*names} - read - {"FLOWER_PORT"} == named
+
+
+@pytest.mark.parametrize("name", ["SIGHTLINE_FLOWER_PORT", "FLOWER_PORT"])
+def test_a_port_asked_for_flower_that_is_taken_is_refused(taken_port, monkeypatch, name):
+    monkeypatch.delenv("SIGHTLINE_FLOWER_PORT", raising=False)
+    monkeypatch.setenv(name, str(taken_port))
     with pytest.raises(InstanceError, match=f"FLOWER_PORT={taken_port}"):
         preflight.choose_flower_address(7860)
 

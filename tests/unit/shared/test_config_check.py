@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -145,6 +146,11 @@ def test_a_misspelt_variable_is_told():
     )
     assert len(sentences) == 1
     assert "SIGHTLINE_SLOT " in sentences[0]
+
+
+def test_no_variable_of_the_configuration_page_is_taken_for_a_misspelt_one():
+    words = (ROOT / "scripts/reference/configuration.en.json").read_text(encoding="utf-8")
+    assert not list(config_check.find_misspelt(dict.fromkeys(json.loads(words)["others"], "x")))
 
 
 def _checked(folder, **environ):
