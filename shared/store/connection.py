@@ -19,6 +19,7 @@ from shared.store.failover.followed_connection import FollowedConnection, Follow
 from shared.store.failover.master_watch import watch_master
 from shared.store.failover.sure_writes import Replicas, SureRedis
 from shared.store.failures import NotSent
+from shared.store.patient_socket import PatientSocket
 
 #: A redis.Redis; its types leave open what decode_responses settles.
 Client = Any
@@ -59,8 +60,13 @@ class TrimmedPool(redis.ConnectionPool):
             raise NotSent(str(error)) from error
 
     def make_connection(self) -> Any:
-        """Make a connection that takes any answer to its health check for a sign of life."""
+        """Make a connection that uses every reply which has come in time.
+
+        It takes any answer to its health check for a sign of life.
+        """
         connection: Any = super().make_connection()
+        open_socket = connection._connect  # noqa: SLF001
+        connection._connect = lambda: PatientSocket(open_socket())  # noqa: SLF001
         send_ping = connection._send_ping  # noqa: SLF001
 
         def send_any_ping() -> None:
