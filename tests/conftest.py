@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,12 @@ from tests.support.harness import QUICK, RedisServer, System, running_redis, run
 
 
 def pytest_configure() -> None:
-    """Listen to Ctrl-C: a shell's background job ignores it, and so would all that tests start."""
+    """Let all that tests start listen to Ctrl-C, which a shell's background job ignores.
+
+    And let it keep what it compiles: hundreds of processes start from the same files.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

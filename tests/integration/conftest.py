@@ -43,7 +43,7 @@ class Service:
         return answer.json()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A gateway with a simulated worker, slow enough for a job to be met running."""
     folder = tmp_path_factory.mktemp("served")
@@ -53,13 +53,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield Service(http, redis, process, system)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def other_gateway(served: Service) -> httpx.Client:
     """A second gateway process beside the one of `served`."""
     return served.system.gateway()[1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def workerless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A gateway without workers: a job that is not touched stays queued."""
     folder = tmp_path_factory.mktemp("workerless")

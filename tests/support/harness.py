@@ -210,7 +210,6 @@ class System:
         self.env = environ | {
             "SIGHTLINE_REDIS_URL": redis_url,
             "SIGHTLINE_MODEL": "simulated",
-            "PYTHONDONTWRITEBYTECODE": "1",
             **env,
         }
         self._processes: list[Process] = []

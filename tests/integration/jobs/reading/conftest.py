@@ -10,7 +10,7 @@ import pytest
 from tests.support.harness import QUICK, running_redis, running_system
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a gateway with one worker, which has the simulated model and the reader."""
     folder = tmp_path_factory.mktemp("reading")
