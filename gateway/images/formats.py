@@ -8,7 +8,7 @@ from typing import Literal
 
 from gateway.images.decoder import heic
 from shared.errors import ImageAspect, ImageDimensions, UnsupportedImageFormat
-from shared.prediction.tile_plan import MIN_SIDE, is_long
+from shared.prediction.proportions import MIN_SIDE, is_long
 from shared.prediction.visual_tokens import MAX_ASPECT
 
 ImageFormat = Literal["JPEG", "PNG", "WebP", "BMP", "TIFF", "GIF", "AVIF", "HEIC"]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 
 from shared.jobs import Tiling, TilingTask
+from shared.prediction.proportions import MIN_SIDE, is_long
 from shared.prediction.visual_tokens import MAX_ASPECT
 
 #: An image of more than so many pixel budgets is cut without a request for it.
 CUT_FROM = 1.5
-#: Longer side over shorter side from which an image counts as long, whatever the question.
-LONG_ASPECT = 3.0
 #: Pixels of a tile that only the second reader reads: its time and memory grow with them.
 READING_PIXELS = 4_194_304
 #: Mean share of its budget that a tile fills, as cuts fall into gaps before it is full.
@@ -18,8 +17,6 @@ _FILL = 0.92
 #: Largest longer side over shorter side of a tile; tiles up to _SHORT pixels may be slimmer.
 _SLIM = 16
 _SHORT = 1024
-#: Pixels; narrower images have no room for a letter.
-MIN_SIDE = 8
 
 
 def planned_tiles(width: int, height: int, budget: int) -> int:
@@ -31,11 +28,6 @@ def planned_tiles(width: int, height: int, budget: int) -> int:
     if width * height <= budget and longer <= longest:
         return 1
     return max(2, math.ceil(width * height / (_FILL * budget)), math.ceil(longer / longest))
-
-
-def is_long(width: int, height: int) -> bool:
-    """Tell whether an image is long for its width, or wide for its height."""
-    return max(width, height) >= LONG_ASPECT * min(width, height)
 
 
 def tiling_for(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -208,11 +209,16 @@ def make_pool(url: str, **options: Any) -> TrimmedPool:
 
 def load_script(client: Client, name: str) -> Script:
     """Return the script `lua/<name>.lua`, such as `jobs/add`, behind key names and libraries."""
-    folder = resources.files("shared.store") / "lua"
     parts = [*(f"lib/{library}" for library in _LIBRARIES), name]
-    text = "".join((folder / f"{part}.lua").read_text() for part in parts)
-    script: Script = client.register_script(keys.fill_in_names(text))
+    script: Script = client.register_script("".join(map(_read_part, parts)))
     return script
+
+
+@cache
+def _read_part(name: str) -> str:
+    # once for a process: each of its scripts has all libraries
+    text = (resources.files("shared.store") / "lua" / f"{name}.lua").read_text()
+    return keys.fill_in_names(text)
 
 
 def pairs(flat: list[Any]) -> dict[str, Any]:

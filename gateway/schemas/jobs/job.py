@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -69,6 +70,16 @@ class Job(BaseModel):
     group: str | None
     metadata: dict[str, Any]
     urls: dict[str, str]
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return its JSON schema, which is large, made once for all routes that answer with it."""
+        return _describe_job(*args, **kwargs)
+
+
+@functools.cache
+def _describe_job(*args: Any, **kwargs: Any) -> dict[str, Any]:
+    return super(Job, Job).model_json_schema(*args, **kwargs)
 
 
 class PredictedState(BaseModel):

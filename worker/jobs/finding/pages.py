@@ -21,7 +21,8 @@ from shared.jobs import (
 )
 from shared.jobs.answers.find import most_on_page
 from shared.jobs.answers.lines import Corner, box_around, corners_of
-from shared.prediction.tile_plan import MIN_SIDE, tiling_for
+from shared.prediction.proportions import MIN_SIDE
+from shared.prediction.tile_plan import tiling_for
 from worker.engine.api import ModelInfo
 from worker.jobs.claimed_job import ClaimedJob
 from worker.jobs.finding.image import NOT_ASKED, find_in_image, point_at

@@ -24,7 +24,8 @@ from shared.jobs import (
     TilingTask,
     Usage,
 )
-from shared.prediction.tile_plan import MIN_SIDE, tiling_for
+from shared.prediction.proportions import MIN_SIDE
+from shared.prediction.tile_plan import tiling_for
 from worker.engine.api import ModelInfo
 from worker.jobs.claimed_job import ClaimedJob
 from worker.jobs.leases import JobReleased

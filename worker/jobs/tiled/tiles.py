@@ -15,7 +15,8 @@ from shared.jobs import JobInput, TileInfo, TileOutcome, Tiling, TilingTask
 from shared.jobs import Turn as SessionTurn
 from shared.jobs.image import StoredImage
 from shared.jobs.row import JobRow
-from shared.prediction.tile_plan import MIN_SIDE, tiling_for
+from shared.prediction.proportions import MIN_SIDE
+from shared.prediction.tile_plan import tiling_for
 from shared.store import Claim
 from shared.store.jobs.tile_store import NewTile, TileStore
 from shared.store.uploads.image_store import ImageStore
