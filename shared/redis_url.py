@@ -38,7 +38,7 @@ class SentinelUrl:
         if scheme not in _SENTINEL_SCHEMES:
             _check_single(url)
             return None
-        parts = urlsplit(url)
+        parts = _split_url(url)
         login, _, hosts = parts.netloc.rpartition("@")
         service, _, database = parts.path.strip("/").partition("/")
         if not service or not (database or "0").isdigit():
@@ -56,6 +56,13 @@ class SentinelUrl:
             password=own[1],
             tls=_YES_NO[own[2]] if own[2] else server_scheme == "rediss",
         )
+
+
+def _split_url(url: str) -> SplitResult:
+    """Take a URL apart as `urlsplit` does, which may refuse brackets in a list of hosts."""
+    scheme, mark, rest = url.partition("://")
+    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    return urlsplit(f"{scheme}{mark}{rest[end:]}")._replace(netloc=rest[:end])
 
 
 def _check_single(url: str) -> None:
@@ -85,7 +92,7 @@ def _join(scheme: str, login: str, database: str, options: dict[str, str]) -> st
 
 def mask_passwords(url: str) -> str:
     """Return a URL with `***` for each password in it."""
-    parts = urlsplit(url)
+    parts = _split_url(url)
     login, at, place = parts.netloc.rpartition("@")
     user, colon, _ = login.partition(":")
     netloc = f"{user}:***@{place}" if colon else f"{login}{at}{place}"
@@ -98,7 +105,7 @@ def mask_passwords(url: str) -> str:
 
 def has_password(url: str) -> bool:
     """Tell whether a URL has a password for the server."""
-    return ":" in urlsplit(url).netloc.rpartition("@")[0]
+    return ":" in _split_url(url).netloc.rpartition("@")[0]
 
 
 def read_hosts(url: str) -> list[str]:
