@@ -13,7 +13,7 @@ from statistics import mean
 import numpy as np
 
 from worker.reader.cropping import take_line
-from worker.reader.detection import Pixels, Region
+from worker.reader.detection import Pixels, Quad, Region
 from worker.reader.lines import is_wide
 from worker.reader.recognition import Recognition
 from worker.reader.turning.letters import stand_letters_up
@@ -53,7 +53,8 @@ def find_direction(pixels: Pixels, regions: Sequence[Region], read: LinesReader)
     """Return how an RGB image lies that has text in these places."""
     if not regions:
         return Direction()
-    longest = sorted(regions, key=lambda region: -max(region.width, region.height))
+    level = [Region(_level_corners(region.quad), region.score) for region in regions]
+    longest = sorted(level, key=lambda region: -max(region.width, region.height))
     standing = [region.height >= _LINE * region.width for region in longest]
     turned = sum(standing) >= _TURNED * len(regions)
     chosen = [one for one, stands in zip(longest, standing, strict=True) if stands is turned]
@@ -64,6 +65,19 @@ def find_direction(pixels: Pixels, regions: Sequence[Region], read: LinesReader)
     # a word of few letters is about as high as it is wide
     short = all(region.width < _LINE * region.height for region in chosen)
     return _choose(lines, (0, 2, 1, 3) if short else (0, 2), read)
+
+
+def _level_corners(corners: Quad) -> Quad:
+    """Return corners from the one whose next lies to its right: long boxes that slant have others.
+
+    They go round the box the same way.
+    """
+
+    def slope(quad: Quad) -> float:
+        across, down = quad[1] - quad[0]
+        return float(across / max(1e-9, np.hypot(across, down)))
+
+    return max((np.roll(corners, -turns, axis=0) for turns in range(4)), key=slope)
 
 
 def _choose(lines: Sequence[Pixels], turns: Sequence[int], read: LinesReader) -> Direction:

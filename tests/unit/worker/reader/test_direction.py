@@ -55,6 +55,14 @@ def test_a_page_of_few_lines_is_turned_upright(reader, lines, lies):
     assert reader.find_turn(lying) == -lies % 360
 
 
+@pytest.mark.parametrize("lies", [0, 90, 270])
+@pytest.mark.parametrize("skew", [-4, 4])
+def test_a_page_that_is_askew_is_turned_too(reader, skew, lies):
+    drawn = page(3, 3, size=24, width=600).image
+    upright = drawn.rotate(skew, expand=True, fillcolor="white")
+    assert reader.find_turn(turn_picture(upright, lies) if lies else upright) == -lies % 360
+
+
 @pytest.mark.parametrize("lies", [0, 90, 180, 270])
 def test_a_sheet_with_one_line_is_turned_upright(reader, lies):
     sheet = scan(["Payment is due within thirty days"], dpi=100, turn=lies)
