@@ -45,6 +45,7 @@ class Kind:
 
 
 KINDS = (
+    Kind("AMX", "AVX512_CORE_AMX", "avx512", "amx"),
     Kind("AVX512-BF16 and VNNI", "AVX512_CORE_BF16", "avx512", "avx512-bf16"),
     Kind("AVX512-VNNI", "AVX512_CORE_VNNI", "avx512", "avx512-vnni"),
     Kind("AVX512", "AVX512_CORE", "avx512", "avx512"),

@@ -93,18 +93,18 @@ def list_usable(
 ) -> list[InstructionSet]:
     """Return the instruction sets that this CPU has, the fastest first, from the one named `most`.
 
-    Empty for "auto" with AMX: oneDNN is faster then. `machine` and `flags` stand for another CPU in
-    tests.
+    `machine` and `flags` stand for another CPU in tests.
     """
     machine = machine or platform.machine()
     flags = read_cpu_flags() if flags is None else flags
-    if most == "auto" and "amx_int8" in flags:
-        return []
-    if most == "auto" and _INTEL in flags:
-        most = "avx512-vnni"
     names = [one.name for one in INSTRUCTION_SETS]
     allowed = INSTRUCTION_SETS[0 if most == "auto" else names.index(most) :]
-    return [one for one in allowed if machine in one.machines and flags >= one.needed]
+    slow = "avx512-bf16" if most == "auto" and _INTEL in flags else ""
+    return [
+        one
+        for one in allowed
+        if machine in one.machines and flags >= one.needed and one.name != slow
+    ]
 
 
 def list_for_machine(machine: str = "") -> list[InstructionSet]:
