@@ -68,7 +68,7 @@ admin: $(RUN_STAMP) ## Manage API keys: make admin ARGS="keys create NAME"
 
 # Most tests wait for processes that they have started, so more of them run at once than there are
 # cores. The few whose subject are fractions of a second run one by one afterwards.
-LANES := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 2 * cores : cores + 4)))
+LANES := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? cores + 1 : cores + 4)))
 CLOCKED := tests/integration/jobs/faults/test_redis_pauses.py
 define TEST_ALL
 failed=0; \

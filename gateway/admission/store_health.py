@@ -21,6 +21,10 @@ _POLL_S = 0.05
 _TIMEOUT_S = 0.6
 #: A poll that took this much longer was delayed by this process and says nothing about Redis.
 _STARVED_S = 0.1
+#: Where that happened within so many seconds, Redis may lack time as well: it is silent after so
+#: many polls without a response.
+_STARVED_FOR_S = 10.0
+_STARVED_POLLS = 3
 #: Seconds that a refused client should wait for memory to be freed.
 _FULL_RETRY_S = 30.0
 _SILENT_RETRY_S = 5.0
@@ -38,6 +42,9 @@ class StoreHealth(threading.Thread):
         #: Share of Redis' memory limit that is used; 0 without a limit.
         self.fullness = 0.0
         self._silence: str | None = None
+        #: Polls in a row that timed out, and until when the machine counts as short of time.
+        self._timeouts = 0
+        self._starved_until = 0.0
         #: Why Redis refuses to write; None while it does not.
         self._refusal: StoreUnavailable | None = None
         #: Replicas that are connected; None where it cannot be asked.
@@ -81,26 +88,50 @@ class StoreHealth(threading.Thread):
 
     def run(self) -> None:
         """Poll until stopped."""
-        while not self._stopped.wait(_POLL_S):
+        while not self._pause():
             try:
                 self._poll()
             except Exception:  # noqa: BLE001
                 # the thread must go on: nothing else closes the breaker again
                 _log.exception("pressure.failed")
 
+    def _pause(self) -> bool:
+        """Wait until the next poll; return whether the thread is to end."""
+        due = time.monotonic() + _POLL_S
+        ends = self._stopped.wait(_POLL_S)
+        self._note_delay(due)
+        return ends
+
+    def _note_delay(self, due: float) -> bool:
+        """Return whether what was due at this time came late, which is kept in mind."""
+        now = time.monotonic()
+        late = now > due + _STARVED_S
+        if late:
+            self._starved_until = now + _STARVED_FOR_S
+        return late
+
     def _poll(self) -> None:
-        began = time.monotonic()
+        due = time.monotonic() + _TIMEOUT_S
         try:
             probe = probe_server(self._redis)
-        except redis.RedisError as error:
-            if time.monotonic() - began <= _TIMEOUT_S + _STARVED_S:
+        except redis.TimeoutError as error:
+            self._timeouts += 1
+            if not self._note_delay(due) and self._timeouts >= self._least_timeouts():
                 self._open_breaker(error)
             return
+        except redis.RedisError as error:
+            if not self._note_delay(due):
+                self._open_breaker(error)
+            return
+        self._timeouts = 0
         self.fullness, self._replicas = probe.fullness, probe.replicas
         self._note_refusal(probe.refusal)
         if self._breaker.is_open:
             self._breaker.close()
             _log.warning("store.back")
+
+    def _least_timeouts(self) -> int:
+        return _STARVED_POLLS if time.monotonic() < self._starved_until else 1
 
     def _note_refusal(self, refusal: StoreUnavailable | None) -> None:
         if refusal is not None and self._refusal is None:

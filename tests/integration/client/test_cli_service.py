@@ -76,7 +76,7 @@ def test_the_presets_are_listed_shown_and_completed(run):
     _, out, _ = run("presets", "ocr")
     assert "  en: " in out
     assert "  zh: " in out
-    assert "no preset nope" in run("presets", "nope")[2]
+    assert "Unknown preset nope." in run("presets", "nope")[2]
     assert "ocr" in fitting_words(build_parser(), ["ask", "--preset", "oc"])
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from tests.integration.documents.conftest import sources
 from tests.support.documents.drawn import rotated
 from tests.support.documents.page_kinds import as_base64, pages
+from tests.support.harness import eventually
 
 
 def post(documents, data: bytes, **fields: str):
@@ -106,10 +107,16 @@ def test_an_erased_job_takes_along_the_document_that_only_it_needed(documents):
 
 @pytest.mark.parametrize("kinds", ["s", "t", "ss"])
 def test_a_page_and_an_estimate_tell_the_same_seconds_for_the_same_reading(documents, kinds):
-    stored = documents.http.post("/v1/documents", files={"document": pages(kinds)}).json()
-    for page in stored["pages"]:
-        body = {"preset": "ocr", "document": stored["id"], "pages": [page["number"]]}
+    document = documents.http.post("/v1/documents", files={"document": pages(kinds)}).json()["id"]
+
+    def is_told_alike(number: int) -> bool:
+        page = documents.http.get(f"/v1/documents/{document}").json()["pages"][number - 1]
+        body = {"preset": "ocr", "document": document, "pages": [number]}
         estimate = documents.http.post("/v1/estimate", json=body).json()
-        seconds, queue = estimate["seconds"], estimate["queue"]
         assert page["tokens"] == estimate["image_tokens"]
-        assert page["predicted_s"] == pytest.approx(seconds["p50"] - queue["wait_s"], abs=0.002)
+        own_s = estimate["seconds"]["p50"] - estimate["queue"]["wait_s"]
+        return page["predicted_s"] == pytest.approx(own_s, abs=0.002)
+
+    for number in range(1, len(kinds) + 1):
+        # an estimate counts what others are doing, and jobs of other tests may still run
+        eventually(lambda number=number: is_told_alike(number))
