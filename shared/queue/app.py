@@ -97,6 +97,7 @@ def _configuration() -> dict[str, Any]:
         "task_send_sent_event": True,
         "task_serializer": "json",
         "accept_content": ["json"],
+        "worker_consumer": "worker.lasting_consumer:LastingConsumer",
         "worker_prefetch_multiplier": 1,
         "worker_disable_prefetch": True,
         "worker_send_task_events": True,

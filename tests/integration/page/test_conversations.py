@@ -12,12 +12,13 @@ from playwright.sync_api import expect
 
 from tests.support.harness import eventually
 from tests.support.images.image_bytes import text_png
+from tests.support.submitting import done_once
 
 
 def begun(served, session, prompt, **fields):
     files = {"image": ("bill.png", text_png(session), "image/png")}
     form = {"prompt": prompt, "session_id": session, "max_new_tokens": "64", **fields}
-    job = served.http.post("/v1/jobs", data=form, files=files, headers={"Prefer": "wait=60"}).json()
+    job = done_once(served, form, files)
     assert job["status"] == "succeeded", job
     return job
 

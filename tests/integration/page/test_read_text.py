@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from tests.support.browser import Visit, chromium
 from tests.support.images.image_bytes import plain_png, text_png
 from tests.support.long_form import ends_of
+from tests.support.submitting import done_once
 
 #: Markdown would change each of these lines.
 LINES = (
@@ -67,8 +68,7 @@ def answered_with(served, text, session, preset="ocr"):
     }
     form |= {"preset": preset} if preset else {"prompt": "?"}
     files = {"image": ("a.png", text_png("a"), "image/png")}
-    headers = {"Prefer": "wait=60"}
-    job = served.http.post("/v1/jobs", data=form, files=files, headers=headers).json()
+    job = done_once(served, form, files)
     assert job["output"]["text"] == text, job
     return job
 
