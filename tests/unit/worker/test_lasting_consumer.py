@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
 from celery.worker.consumer import Consumer
 
 from shared.queue.app import app
@@ -32,6 +33,8 @@ def let_go(kind: type[Consumer]) -> Consumer:
 
 
 def test_it_lets_go_of_a_connection_whose_clean_up_fails():
+    with pytest.raises(AttributeError):
+        let_go(Consumer)
     assert let_go(LastingConsumer).connection is None
 
 
